@@ -1,0 +1,1 @@
+"""The answer, decided once and rendered in the sender's own format."""

@@ -1,0 +1,1 @@
+"""Front door: HTTP in and out, no decisions."""

@@ -1,0 +1,1 @@
+"""Orders as data with dates and sources, deadlines, calendar."""

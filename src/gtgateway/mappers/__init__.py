@@ -1,0 +1,1 @@
+"""Translations, one file per direction, named <target>_from_<source>."""

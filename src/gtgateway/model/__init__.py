@@ -1,0 +1,1 @@
+"""Foundation: the plan, findings, messages, records. Data only; imports nothing of ours."""

@@ -1,0 +1,28 @@
+"""What must go out, and each try, apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"  #: for a recipient that pulls: a page with it was answered
+    DELIVERED = "delivered"  #: the recipient's receipt, or its next pull, says so
+    REFUSED = "refused"
+    ABANDONED = "abandoned"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    record_id: str
+    version: int
+    organisation_id: str
+    organisation_name: str
+    roles: tuple[str, ...]
+    state: DeliveryState
+    attempts: int
+    updated_at: datetime

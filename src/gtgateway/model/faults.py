@@ -1,0 +1,353 @@
+"""Technical faults, declared once: what can be wrong with bytes, envelopes, structure and values.
+
+Legal rules are declared in `validators/rules`. An id is the contract with vendors: `GOP-<TOPIC>-<NN>`, never reused.
+Topics here: XML (bytes), VANS (network envelope), MSG (identity of the message), SCHEMA (structure), MAP (values).
+"""
+
+from __future__ import annotations
+
+from gtgateway.model.findings import Bilingual, Fault, Layer, Severity
+
+_E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFORMATION
+
+
+def _fault(
+    rule: str, severity: Severity, layer: Layer, da: str, en: str, basis: str | None = None, refuse: str = "syntaksfejl"
+) -> Fault:
+    return Fault(rule, severity, layer, Bilingual(da, en), basis, refuse)
+
+
+# --- XML: bytes -------------------------------------------------------------------------------------------------------
+XML_NOT_WELL_FORMED = _fault(
+    "GOP-XML-01",
+    _E,
+    Layer.ENVELOPE,
+    "Dokumentet er ikke velformet XML ({reason}); ret det og send igen.",
+    "The document is not well-formed XML ({reason}); correct it and send again.",
+    "XML 1.0",
+)
+XML_DOCTYPE = _fault(
+    "GOP-XML-02",
+    _E,
+    Layer.ENVELOPE,
+    "Dokumentet indeholder en DTD eller entiteter, som ikke modtages; fjern dem.",
+    "The document holds a DTD or entities, which are not accepted; remove them.",
+    "MedCom XML",
+)
+XML_TOO_LARGE = _fault(
+    "GOP-XML-03",
+    _E,
+    Layer.ENVELOPE,
+    "Dokumentet er for stort: {what}; grænsen er {limit}.",
+    "The document is too large: {what}; the limit is {limit}.",
+)
+XML_ENCODING = _fault(
+    "GOP-XML-04",
+    _E,
+    Layer.ENVELOPE,
+    "Teksten kan ikke læses i det angivne tegnsæt {encoding}; angiv det rigtige tegnsæt i XML-erklæringen.",
+    "The text cannot be read in the declared encoding {encoding}; declare the right one.",
+    "XML 1.0",
+)
+XML_MOJIBAKE = _fault(
+    "GOP-XML-05",
+    _W,
+    Layer.ENVELOPE,
+    "Teksten ser ud til at være skrevet i UTF-8, men er angivet som {encoding}; kontrollér danske bogstaver.",
+    "The text seems to be UTF-8 but is declared as {encoding}; check the Danish letters.",
+)
+XML_NOT_XML = _fault(
+    "GOP-XML-06",
+    _E,
+    Layer.ENVELOPE,
+    "Indholdet er hverken MedCom XML, VANSEnvelope eller FHIR; send en genoptræningsplan i et af disse formater.",
+    "The content is neither MedCom XML, VANSEnvelope nor FHIR; send a rehabilitation plan in one of these formats.",
+)
+XML_XINCLUDE = _fault(
+    "GOP-XML-07",
+    _E,
+    Layer.ENVELOPE,
+    "Dokumentet henter indhold udefra (XInclude), som ikke modtages; fjern det.",
+    "The document includes outside content (XInclude), which is not accepted; remove it.",
+)
+
+# --- VANS: network envelope -------------------------------------------------------------------------------------------
+VANS_FIELD_MISSING = _fault(
+    "GOP-VANS-01",
+    _E,
+    Layer.ENVELOPE,
+    "VANS-kuverten mangler {field}; udfyld feltet.",
+    "The VANS envelope lacks {field}; fill it in.",
+    "VANSEnvelope 1.0.4",
+)
+VANS_BASE64 = _fault(
+    "GOP-VANS-02",
+    _E,
+    Layer.ENVELOPE,
+    "Indholdet i VANS-kuverten er ikke gyldig base64; dan kuverten igen.",
+    "The content of the VANS envelope is not valid base64; make the envelope anew.",
+    "VANSEnvelope 1.0.4",
+)
+VANS_SIZE = _fault(
+    "GOP-VANS-03",
+    _E,
+    Layer.ENVELOPE,
+    "VANS-kuvertens SizeInBytes er {stated}, men indholdet fylder {actual} byte; ret kuverten.",
+    "The VANS envelope states SizeInBytes {stated}, but the content is {actual} bytes; correct the envelope.",
+    "VANSEnvelope 1.0.4",
+)
+VANS_NAME = _fault(
+    "GOP-VANS-04",
+    _W,
+    Layer.ENVELOPE,
+    "VANS-kuverten siger {stated}, men indholdet er {actual}; indholdet er lagt til grund.",
+    "The VANS envelope says {stated}, but the content is {actual}; the content decided.",
+    "VANSEnvelope 1.0.4",
+)
+VANS_ID_REUSED = _fault(
+    "GOP-VANS-05",
+    _E,
+    Layer.ENVELOPE,
+    "Kuvertens id {envelope_id} er brugt før til en anden meddelelse; brug et nyt id.",
+    "The envelope id {envelope_id} was used before for another message; use a new id.",
+    "MedCom: Reliable Messaging VANSEnvelope",
+)
+VANS_PARTIES = _fault(
+    "GOP-VANS-06",
+    _W,
+    Layer.ENVELOPE,
+    "VANS-kuvertens parter er ikke brevets parter; brevet er lagt til grund.",
+    "The parties of the VANS envelope are not those of the letter; the letter decided.",
+    "VANSEnvelope 1.0.4",
+)
+VANS_NO_MESSAGE = _fault(
+    "GOP-VANS-07",
+    _E,
+    Layer.ENVELOPE,
+    "VANS-kuverten indeholder hverken en meddelelse eller en kvittering.",
+    "The VANS envelope holds neither a message nor a receipt.",
+    "VANSEnvelope 1.0.4",
+)
+
+# --- MSG: identity of the message -------------------------------------------------------------------------------------
+MSG_UNKNOWN_ROOT = _fault(
+    "GOP-MSG-01",
+    _E,
+    Layer.ENVELOPE,
+    "Meddelelsen {name} kendes ikke; kun GGOP100, klinisk e-mail (XD9134L) med en genoptræningsplan og kvitteringer modtages.",
+    "The message {name} is not known; only GGOP100, clinical e-mail (XD9134L) with a plan and receipts are accepted.",
+    "MedCom GGOP",
+    "problem_med_version",
+)
+MSG_VERSION = _fault(
+    "GOP-MSG-02",
+    _E,
+    Layer.ENVELOPE,
+    "Kun {expected} kan modtages; meddelelsen er {stated}.",
+    "Only {expected} can be received; the message is {stated}.",
+    "MedCom GGOP",
+    "problem_med_version",
+)
+MSG_FIELD_MISSING = _fault(
+    "GOP-MSG-03",
+    _E,
+    Layer.ENVELOPE,
+    "{field} mangler; udfyld feltet.",
+    "{field} is missing; fill it in.",
+    "MedCom GGOP",
+)
+MSG_RECEIVER_UNKNOWN = _fault(
+    "GOP-MSG-04",
+    _E,
+    Layer.ROUTING,
+    "Modtagerens lokationsnummer {gln} kendes ikke; kontrollér det.",
+    "The receiver's location number {gln} is not known; check it.",
+    "MedCom kvittering XCTL02",
+    "ukendt_lokationsnummer",
+)
+MSG_RECEIVER_ID = _fault(
+    "GOP-MSG-05",
+    _E,
+    Layer.ROUTING,
+    "Modtagerens id {identifier} hører ikke til lokationsnummer {gln}; ret det ene eller det andet.",
+    "The receiver's id {identifier} does not belong to location number {gln}; correct one of them.",
+    "MedCom kvittering XCTL02",
+    "problem_med_modtagerID",
+)
+MSG_CHANGED_CONTENT = _fault(
+    "GOP-MSG-06",
+    _E,
+    Layer.ENVELOPE,
+    "Brev {letter_id} er allerede modtaget og godkendt med et andet indhold; send ændringen med nye id'er.",
+    "Letter {letter_id} was already received and accepted with other content; send the change with new ids.",
+    "MedCom: Governance for Reliable Messaging",
+    "ikke_specificeret",
+)
+MSG_CHANGED_AFTER_REFUSAL = _fault(
+    "GOP-MSG-07",
+    _W,
+    Layer.ENVELOPE,
+    "Brev {letter_id} blev tidligere afvist og er nu sendt med andet indhold; nyt indhold skal have et nyt id.",
+    "Letter {letter_id} was refused before and now has other content; new content needs a new id.",
+    "MedCom: Governance for Reliable Messaging",
+)
+MSG_OTHER_LETTER_REFUSED = _fault(
+    "GOP-MSG-08",
+    _E,
+    Layer.ENVELOPE,
+    "Ikke behandlet: en anden plan i samme kuvert er afvist.",
+    "Not processed: another plan in the same envelope was refused.",
+    "MedCom Emessage",
+    "ikke_specificeret",
+)
+MSG_STATISTICAL_CODE = _fault(
+    "GOP-MSG-09",
+    _W,
+    Layer.ENVELOPE,
+    "StatisticalCode {stated} passer ikke til plantypen {level}; plantypen er lagt til grund.",
+    "StatisticalCode {stated} does not fit the plan type {level}; the plan type decided.",
+    "MedCom GGOP",
+)
+MSG_GLN_CHECK_DIGIT = _fault(
+    "GOP-MSG-10",
+    _W,
+    Layer.ENVELOPE,
+    "Lokationsnummer {gln} har ikke et gyldigt kontrolciffer; kontrollér det.",
+    "Location number {gln} has no valid check digit; check it.",
+    "GS1 GLN",
+)
+MSG_NO_LETTER = _fault(
+    "GOP-MSG-11",
+    _E,
+    Layer.ENVELOPE,
+    "Meddelelsen indeholder ingen genoptræningsplan.",
+    "The message holds no rehabilitation plan.",
+    "MedCom GGOP",
+)
+MSG_TOO_LONG = _fault(
+    "GOP-MSG-12",
+    _E,
+    Layer.ENVELOPE,
+    "{field} er længere end {limit} tegn og kan ikke kvitteres; forkort det.",
+    "{field} is longer than {limit} characters and cannot be acknowledged; shorten it.",
+    "MedCom kvittering",
+)
+MSG_LETTER_REPEATED = _fault(
+    "GOP-MSG-13",
+    _E,
+    Layer.ENVELOPE,
+    "Brev-id {letter_id} står flere gange i samme kuvert; giv hvert brev sit eget id.",
+    "Letter id {letter_id} occurs more than once in one envelope; give each letter its own id.",
+    "MedCom Emessage",
+)
+
+# --- SCHEMA: structure ------------------------------------------------------------------------------------------------
+SCHEMA_ADVICE = _fault(
+    "GOP-SCHEMA-01",
+    _W,
+    Layer.STRUCTURE,
+    "Afviger fra skemaet: {reason}.",
+    "Differs from the schema: {reason}.",
+    "MedCom municipality 1.0.4 (rekonstrueret skema)",
+)
+SCHEMA_STRICT = _fault(
+    "GOP-SCHEMA-02",
+    _E,
+    Layer.STRUCTURE,
+    "Overholder ikke skemaet: {reason}; ret dokumentet.",
+    "Breaks the schema: {reason}; correct the document.",
+    "MedCom municipality 1.0.4",
+)
+SCHEMA_ORDER = _fault(
+    "GOP-SCHEMA-03",
+    _W,
+    Layer.STRUCTURE,
+    "{element} står ikke på sin plads i rækkefølgen; indholdet er læst.",
+    "{element} is out of order; its content was read.",
+    "MedCom GGOP",
+)
+SCHEMA_NAMESPACE = _fault(
+    "GOP-SCHEMA-04",
+    _W,
+    Layer.STRUCTURE,
+    "{element} står i et forkert navnerum; indholdet er læst efter navnet alene.",
+    "{element} is in the wrong namespace; its content was read by name alone.",
+    "MedCom municipality 1.0.0/1.0.4",
+)
+SCHEMA_UNKNOWN_ELEMENT = _fault(
+    "GOP-SCHEMA-05",
+    _W,
+    Layer.STRUCTURE,
+    "{element} kendes ikke i en genoptræningsplan; teksten er bevaret i posten.",
+    "{element} is not known in a rehabilitation plan; its text is kept in the record.",
+    "MedCom GGOP",
+)
+
+# --- MAP: values ------------------------------------------------------------------------------------------------------
+MAP_DATE = _fault(
+    "GOP-MAP-01",
+    _W,
+    Layer.MAPPING,
+    "Datoen {value} kan ikke læses; skriv den som åååå-mm-dd.",
+    "The date {value} cannot be read; write it as yyyy-mm-dd.",
+    "xs:date",
+)
+MAP_TIME = _fault(
+    "GOP-MAP-02",
+    _W,
+    Layer.MAPPING,
+    "Klokkeslættet {value} kan ikke læses; skriv det som tt:mm.",
+    "The time {value} cannot be read; write it as hh:mm.",
+    "MedCom TimeType",
+)
+MAP_UNKNOWN_CODE = _fault(
+    "GOP-MAP-03",
+    _W,
+    Layer.MAPPING,
+    "Koden {value} kendes ikke for {field}; den er vist, som den står.",
+    "The code {value} is not known for {field}; it is shown as stated.",
+    "MedCom GGOP",
+)
+MAP_SKS_FORM = _fault(
+    "GOP-MAP-04",
+    _W,
+    Layer.MAPPING,
+    "Diagnosekoden {value} har ikke SKS-form (D og uden punktum); den er vist, som den står.",
+    "The diagnosis code {value} is not in SKS form (leading D, no dot); it is shown as stated.",
+    "SKS",
+)
+MAP_LITERAL_MARKUP = _fault(
+    "GOP-MAP-05",
+    _W,
+    Layer.MAPPING,
+    "{element} indeholder formatering skrevet som tekst ({value}); den er vist som tekst.",
+    "{element} holds markup written as text ({value}); it is shown as text.",
+    "MedCom formateret tekst",
+)
+MAP_END_BEFORE_START = _fault(
+    "GOP-MAP-06",
+    _W,
+    Layer.MAPPING,
+    "Kontakten slutter ({end}), før den begynder ({start}); kontrollér datoerne.",
+    "The contact ends ({end}) before it starts ({start}); check the dates.",
+    "MedCom GGOP",
+)
+MAP_RECONSTRUCTED = _fault(
+    "GOP-MAP-07",
+    _I,
+    Layer.MAPPING,
+    "Planen er genskabt ud fra en klinisk e-mail; afsnittene er fundet på deres overskrifter.",
+    "The plan was reconstructed from a clinical e-mail; sections were found by their headings.",
+    "MedCom XDIS91",
+)
+MAP_DUPLICATE_CODE = _fault(
+    "GOP-MAP-08",
+    _I,
+    Layer.MAPPING,
+    "Koden {value} står flere gange; den er vist én gang.",
+    "The code {value} occurs more than once; it is shown once.",
+    "MedCom GGOP",
+)
+
+#: Every technical fault, by id.
+FAULTS: dict[str, Fault] = {value.rule: value for value in list(globals().values()) if isinstance(value, Fault)}

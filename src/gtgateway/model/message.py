@@ -1,0 +1,173 @@
+"""A received message, read: envelope, letters, findings. Wire words stop before these types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gtgateway.model.findings import Finding, LayerResult
+from gtgateway.model.plan import LocalMoment, Party, RehabilitationPlan
+
+
+class Format(StrEnum):
+    """What a message carries. The name that callers see is `vans+ggop` when it came in a VANSEnvelope."""
+
+    GGOP = "ggop"  #: MedCom XML Emessage/RehabilitationPlan
+    XDIS91 = "xdis91"  #: clinical e-mail that carries a plan
+    FHIR = "fhir"
+    RECEIPT = "receipt"  #: XCTL01/02/03, a VANS receipt: never acknowledged
+
+
+class Action(StrEnum):
+    NEW = "new"
+    CORRECTION = "correction"
+    WITHDRAWAL = "withdrawal"
+    COPY = "copy"  #: a copy that the sender itself sends to another receiver; linked, no second record
+    RECEIPT = "receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class VansDocument:
+    """MetaInformation of a VANSEnvelope message, as stated; a receipt repeats it."""
+
+    message_id: str
+    format: str
+    name: str
+    version: str | None
+    size_in_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VansEnvelope:
+    """VANSEnvelope 1.0.4 around a message. The four ids (two here, two in the letter) are kept apart."""
+
+    sender_id: str
+    sender_type: str  #: EAN, CVR or VANS
+    receiver_id: str
+    receiver_type: str
+    envelope_id: str  #: UUID, compared case-sensitively
+    sent_at: str  #: as stated; without zone it is Danish local time
+    document: VansDocument
+    reliable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Who sends to whom, and how it wants to be answered."""
+
+    sender: Party
+    receiver: Party
+    envelope_id: str
+    sent_at: LocalMoment | None
+    wants_positive_receipt: bool  #: `pluspositivkvitt`
+
+
+@dataclass(frozen=True, slots=True)
+class LetterHead:
+    """Identity of one letter inside an Emessage."""
+
+    letter_id: str
+    version_code: str
+    type_code: str
+    statistical_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceRow:
+    """Which element of the sender's document a field of the plan came from."""
+
+    target: str  #: path in the plan, e.g. `patient.address.street` or `diagnoses[0].primary.code`
+    source_path: str
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The mapping trace of one letter: what came from where, and where a missing field would stand."""
+
+    rows: tuple[TraceRow, ...] = ()
+    #: plan path -> path in the sender's format where that field belongs (from the mapping table), for missing fields
+    expected: tuple[tuple[str, str], ...] = ()
+    root_line: int | None = None
+
+    def locate(self, path: str) -> tuple[str | None, int | None]:
+        """Source path and line of a plan path: the element itself, else one below it, else where it belongs."""
+        for row in self.rows:
+            if row.target == path:
+                return row.source_path, row.line
+        below = (path + ".", path + "[")
+        for row in self.rows:
+            if row.target.startswith(below):
+                return row.source_path, row.line
+        parent = path.rpartition(".")[0]
+        for target, source_path in self.expected:
+            if target == path:
+                return source_path, self.root_line
+        return self.locate(parent) if parent else (None, self.root_line)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One plan as read: identity, content digest, plan, what reading found, and the trace."""
+
+    head: LetterHead
+    digest: str  #: SHA-256 (hex) of the exclusive C14N of the RehabilitationPlan element, or of the FHIR letter
+    plan: RehabilitationPlan | None
+    layers: tuple[LayerResult, ...]  #: envelope, structure, mapping, in running order
+    trace: Trace = Trace()
+    source_path: str = ""  #: where the letter stands in the document
+    line: int | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for layer in self.layers for finding in layer.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalRef:
+    """What a received receipt points back to."""
+
+    envelope_id: str
+    letter_ids: tuple[str, ...]
+    sender_gln: str | None
+    receiver_gln: str | None
+    positive: bool
+    refuse_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What `pipeline.read` makes of bytes. Nothing is raised for a faulty document.
+
+    `envelope` None: nobody to acknowledge to. Then a readable `vans` still gets a negative VANS receipt, and
+    without it the caller gets a problem (400).
+    """
+
+    digest: str  #: SHA-256 (hex) of the received bytes
+    size: int
+    format: Format | None
+    vans: VansEnvelope | None = None
+    envelope: Envelope | None = None
+    letters: tuple[Letter, ...] = ()
+    findings: tuple[Finding, ...] = ()  #: of the message as a whole: bytes, VANS envelope, Emessage envelope
+    receipt: OriginalRef | None = None  #: when the message is itself a receipt
+
+    @property
+    def format_name(self) -> str | None:
+        """`ggop`, `vans+ggop` …, or None when it cannot be told."""
+        if self.format is None:
+            return "vans" if self.vans else None
+        return f"vans+{self.format}" if self.vans else str(self.format)
+
+    @property
+    def message_key(self) -> str | None:
+        """Same message = same key (house.md 4): sender EAN, receiver EAN and the ordered letter ids."""
+        if self.envelope is None or not self.letters:
+            return None
+        parts = (self.envelope.sender.gln or "", self.envelope.receiver.gln or "")
+        return "|".join((*parts, *(letter.head.letter_id for letter in self.letters)))
+
+    @property
+    def content_digest(self) -> str:
+        """Same content = same digest: of the letters, not of the bytes."""
+        return "+".join(letter.digest for letter in self.letters) or self.digest

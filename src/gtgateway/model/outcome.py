@@ -1,0 +1,123 @@
+"""What `pipeline.judge` concludes, before anything is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gtgateway.model.acknowledgement import Acknowledgement, Reply
+from gtgateway.model.deadlines import Deadlines
+from gtgateway.model.findings import Finding, LayerResult, Severity
+from gtgateway.model.message import Action, Letter, Reading
+from gtgateway.model.record import MunicipalRecord
+from gtgateway.model.route import Route
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNREADABLE = "unreadable"
+
+
+class OrderBasis(StrEnum):
+    """Which date chose the order (readings no. 15)."""
+
+    DISCHARGE = "discharge"
+    EXPECTED_DISCHARGE = "expected_discharge"
+    PLAN_DATE = "plan_date"
+    RECEIPT = "receipt"
+    EARLIEST_LIVE = "earliest_live"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """The stored answer to the same message (house.md 4)."""
+
+    message_id: str
+    content_digest: str
+    accepted: bool
+    status: int  #: HTTP status of the first answer
+    acknowledgement: Acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class ActivePlan:
+    """A plan of the same patient that is already stored and not closed (GOP-SCOPE-05)."""
+
+    plan_key: str
+    discharged_on: str | None
+    episode_of_care_id: str | None
+    main_diagnosis: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityHints:
+    """Machine quality score 0 to 10 with what a therapist would miss (a hint, never a verdict)."""
+
+    score: int
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was looked up for a reading. `Known()` = nothing is known, as in `check` and the bench."""
+
+    answer: EarlierAnswer | None = None
+    vans_id_used: bool = False  #: the VANS envelope id came before, on another message
+    copy_of: str | None = None  #: record id, when sender and letter id belong to a plan sent to another receiver
+    active_plans: Mapping[str, tuple[ActivePlan, ...]] = field(default_factory=dict)  #: per letter id
+    residence: Mapping[str, str] = field(default_factory=dict)  #: letter id -> kommunekode from the register
+
+
+@dataclass(frozen=True, slots=True)
+class LetterOutcome:
+    """The verdict on one letter and all that follows from it."""
+
+    letter: Letter
+    verdict: Verdict
+    action: Action
+    order_id: str | None
+    order_basis: OrderBasis | None
+    layers: tuple[LayerResult, ...]
+    deadlines: Deadlines | None = None
+    route: Route | None = None
+    record: MunicipalRecord | None = None
+    quality: QualityHints | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for layer in self.layers for finding in layer.findings)
+
+
+class Repeat(StrEnum):
+    """What the duplicate table says about a message that came before (house.md 4)."""
+
+    NONE = "none"
+    REPLAY = "replay"  #: same content: the first answer again, nothing processed
+    CHANGED_AFTER_OK = "changed_after_ok"  #: refused, plan untouched, alert
+    CHANGED_AFTER_REFUSAL = "changed_after_refusal"  #: judged anew with a warning
+    VANS_ID_REUSED = "vans_id_reused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything concluded about one message. All letters are accepted or none is."""
+
+    reading: Reading
+    verdict: Verdict
+    repeat: Repeat
+    letters: tuple[LetterOutcome, ...]
+    findings: tuple[Finding, ...]  #: of the message as a whole
+    acknowledgement: Acknowledgement | None  #: None: unreadable, or the message is a receipt
+    reply: Reply
+    envelope_receipt: Reply | None  #: the VANS receipt, always kept
+    received_at: datetime
+
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        return (*self.findings, *(finding for letter in self.letters for finding in letter.findings))
+
+    def count(self, severity: Severity) -> int:
+        return sum(1 for finding in self.all_findings if finding.severity is severity)

@@ -1,0 +1,1 @@
+"""Bytes to envelope and tree, hardened. The only code that touches untrusted bytes."""

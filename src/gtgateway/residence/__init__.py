@@ -1,0 +1,1 @@
+"""Who lives where, by evidence: a port and its adapters."""

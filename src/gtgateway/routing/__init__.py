@@ -1,0 +1,1 @@
+"""Who gets the plan, and the organisation directory."""

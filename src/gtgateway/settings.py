@@ -1,0 +1,87 @@
+"""One frozen `Settings`, one environment variable per field with the prefix `GTGATEWAY_`; unknown ones are refused by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gtgateway.errors import ConfigurationError
+
+PREFIX = "GTGATEWAY_"
+
+
+class Settings(BaseModel):
+    """Every setting of the gateway. The description is the reference page's text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    store: str = Field(
+        "sqlite:///gtgateway.db",
+        description="Archive: `sqlite:///path` (embedded, one process) or `sqlite:///:memory:` for tests.",
+    )
+    directory: Path | None = Field(None, description="Organisation directory (TOML file or folder); `serve` needs it.")
+    clients: Path | None = Field(None, description="Clients file (TOML); without it `serve` runs only with `--dev`.")
+    residence: str | None = Field(
+        None, description="Residence register: a file (JSON) or the base address of an HTTP service."
+    )
+    postcodes: Path | None = Field(
+        None, description="The operator's postcode table (CSV: postcode, kommunekode); contradicts a stated receiver."
+    )
+    fhir_packages: Path | None = Field(None, description="Folder of official FHIR packages to validate against.")
+    xsd: Path | None = Field(None, description="Folder of schemas that overrides the packaged `xsd/`.")
+    xsd_mode: Literal["advise", "strict"] = Field(
+        "advise", description="`advise`: schema faults are warnings; `strict`: they refuse, against the strict schema."
+    )
+    xml_without_discharge: Literal["estimate", "refuse"] = Field(
+        "estimate",
+        description="MedCom XML without a discharge date: estimate from the plan date, or refuse (GOP-DATE-01).",
+    )
+    egentraening: Literal["accept", "refuse"] = Field(
+        "accept", description="Plans for egentræning only: accept for information, or refuse (GOP-ROUTE-12)."
+    )
+    gln: str = Field("5790000000012", description="The gateway's own GLN as sender.")
+    sor: str = Field("1000000000000", description="The gateway's own SOR code as sender.")
+    name: str = Field("gtgateway", description="The gateway's own name as sender.")
+    url: str = Field("http://127.0.0.1:8000", description="The gateway's own address as callers see it.")
+    max_body: int = Field(10_000_000, gt=0, description="Largest body in bytes; above it `413`.")
+    max_depth: int = Field(64, gt=0, description="Deepest nesting of an XML document.")
+    max_elements: int = Field(50_000, gt=0, description="Most elements in an XML document.")
+    max_text: int = Field(1_000_000, gt=0, description="Longest text of one element, in characters.")
+    max_letters: int = Field(99, gt=0, description="Most letters in one Emessage (a receipt can name 99).")
+    closed_by_custom: tuple[str, ...] = Field(
+        ("12-24", "12-31", "06-05"), description="Days (MM-DD) that count as closed for operational dates, by custom."
+    )
+    workers: int = Field(2, ge=0, description="Processes that judge large bodies; 0 judges them in place.")
+    inline_limit: int = Field(64_000, gt=0, description="Bodies up to this many bytes are judged in place.")
+    queue: int = Field(256, gt=0, description="Most messages waiting to be judged or stored before `503`.")
+
+
+def variable(field: str) -> str:
+    """Name of the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from the environment; `overrides` (from the command line) win.
+
+    Raises ConfigurationError that names every unknown or impossible variable at once.
+    """
+    source = os.environ if environment is None else environment
+    known = {variable(name): name for name in Settings.model_fields}
+    given = {name: value for name, value in source.items() if name.startswith(PREFIX)}
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigurationError(f"Unknown setting: {', '.join(unknown)}.")
+    values: dict[str, object] = {known[name]: value for name, value in given.items()}
+    if isinstance(days := values.get("closed_by_custom"), str):
+        values["closed_by_custom"] = tuple(day.strip() for day in days.split(",") if day.strip())
+    values.update(overrides)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(f"{variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigurationError(faults) from None

@@ -1,0 +1,1 @@
+"""The archive: messages, records, deliveries and feeds, each change in one transaction."""

@@ -1,0 +1,1 @@
+"""Structure (schemas, profiles) and rules (the law)."""

@@ -1,0 +1,1 @@
+"""Does the document have the shape that its standard asks for?"""

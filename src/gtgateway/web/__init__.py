@@ -1,0 +1,1 @@
+"""Reading room: pages for people, no logic of its own."""
