@@ -129,7 +129,11 @@ class Route:
         Organisation, ...
     ] = ()  #: every hospital named among the receivers; two different = unclear
     sender: Organisation | None = None  #: the sending unit as the directory knows it
+    sender_region: Organisation | None = None  #: region that the sender lies in on the day that chose the order
+    hospital_region: Organisation | None = None  #: the same for the chosen hospital
     stated_receiver: Organisation | None = None  #: the stated receiver as the directory knows it
+    contact_municipality: Organisation | None = None  #: whom ContactMunicipality names (the municipality, not a unit)
+    contact_region: Organisation | None = None  #: whom ContactCounty names, also a region that has ended (GOP-ROUTE-09)
     unlisted: tuple[str, ...] = ()  #: labels of stated copy receivers that the order does not name (GOP-ROUTE-10)
     refused: tuple[str, ...] = ()  #: labels of recipients left out because the patient said no (GOP-PAT-06)
     missing: tuple[
