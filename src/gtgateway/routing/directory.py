@@ -1,0 +1,371 @@
+"""The organisation directory: who is who, by which number, on which day, and what each one takes.
+
+Read once from TOML (one file, or every `*.toml` of a folder); each entry of `organisations` is one `Entry`. Look-ups
+are dictionary look-ups. Entries have validity dates: a region that ended is followed by its successor.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gtgateway.data import packaged
+from gtgateway.errors import ConfigurationError
+from gtgateway.model.identifiers import Identifier, IdentifierKind, kommunekode
+from gtgateway.model.plan import Party
+from gtgateway.model.route import Organisation, OrganisationKind, Receives
+
+#: Kinds of identifier that name an organisation, in the order in which `resolve` asks.
+_NAMING = (
+    IdentifierKind.GLN,
+    IdentifierKind.SOR,
+    IdentifierKind.SHAK,
+    IdentifierKind.YDERNUMMER,
+    IdentifierKind.KOMMUNEKODE,
+    IdentifierKind.REGIONSKODE,
+)
+#: Kinds of which an organisation has one and the directory knows them all: another number is another organisation's.
+_EXHAUSTIVE = frozenset({IdentifierKind.KOMMUNEKODE, IdentifierKind.REGIONSKODE, IdentifierKind.YDERNUMMER})
+#: Digits of a SHAK number that name the hospital; the rest names the unit.
+_SHAK_HOSPITAL = 4
+
+Handle = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+class Entry(BaseModel):
+    """An organisation as the file states it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Handle = Field(description="Stable handle.")
+    kind: OrganisationKind
+    name: str = Field(min_length=1)
+    parent: Handle | None = Field(None, description="Id of the unit above.")
+    valid_from: date | None = None
+    valid_until: date | None = Field(None, description="Last day, inclusive.")
+    gln: str | None = Field(None, pattern=r"^\d{13}$", description="A wrong check digit is allowed: some are in use.")
+    sor: str | None = Field(None, pattern=r"^\d{11,}$")
+    shak: str | None = Field(None, pattern=r"^[0-9A-ZÆØÅ]{4,7}$")
+    kommunekode: str | None = Field(None, pattern=r"^\d{4}$")
+    regionskode: str | None = Field(None, pattern=r"^\d{4}$")
+    ydernummer: str | None = Field(None, pattern=r"^\d{6}$")
+    other: str | None = None
+    region: Handle | None = Field(None, description="Id of the region it lies in; units have their parent's.")
+    succeeded_by: Handle | None = Field(None, description="Regions: id of the region that takes over when it ends.")
+    delegates: tuple[Handle, ...] = Field(
+        (), description="Regions: ids of the municipalities that run specialised rehabilitation for it."
+    )
+    receives: Receives = Receives.PULL
+    vans: bool = False
+    special_hospital: bool = False
+    telephone: str | None = None
+    email: str | None = None
+    case: Literal["here", "elsewhere"] = "here"
+    sends_copies: bool = False
+    local_contact_days: int | None = Field(None, ge=0)
+    local_start_days: int | None = Field(None, ge=0)
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        stated = ((kind, getattr(self, kind.value)) for kind in (*_NAMING, IdentifierKind.OTHER))
+        return tuple(Identifier(kind, value) for kind, value in stated if value)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Directory:
+    """Every organisation we know; made by `Directory.load`. `day` None asks for the latest entry of any day."""
+
+    all: tuple[Organisation, ...]
+    _by_id: Mapping[str, Organisation]
+    _by_identifier: Mapping[tuple[IdentifierKind, str], tuple[Organisation, ...]]
+    _above: Mapping[str, tuple[Organisation, ...]]
+    _below: Mapping[str, frozenset[str]]
+    _successors: Mapping[str, str]
+    _delegates: Mapping[str, frozenset[str]]
+    _by_name: Mapping[str, tuple[Organisation, ...]]
+    _municipality_name: re.Pattern[str]
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Directory:
+        """The directory in a TOML file or a folder of them; None: the packaged sample directory.
+
+        Raises ConfigurationError that names every fault: unreadable files, impossible entries, ids and identifiers
+        used twice at the same time, unknown parents and regions, circles.
+        """
+        entries, faults = _read(packaged("samples", "directory") if path is None else path)
+        faults += _faults(entries)
+        if faults:
+            raise ConfigurationError("Organisation directory: " + "; ".join(faults) + ".")
+        return _index(entries)
+
+    def by_id(self, id: str) -> Organisation | None:
+        """The organisation with a handle."""
+        return self._by_id.get(id)
+
+    def find(self, kind: IdentifierKind, value: str, day: date | None = None) -> Organisation | None:
+        """The organisation that has a number on a day. An unknown SHAK unit is answered by the unit above it."""
+        number = _normal(kind, value)
+        found = self._valid(self._by_identifier.get((kind, number), ()), day)
+        if found is None and kind is IdentifierKind.SHAK and len(number) > _SHAK_HOSPITAL:
+            return self.find(kind, number[:-1], day)
+        return found
+
+    def knows_gln(self, gln: str) -> bool:
+        """True when the directory has a location number, on any day."""
+        return (IdentifierKind.GLN, gln) in self._by_identifier
+
+    def municipality(self, code: str, day: date | None = None) -> Organisation | None:
+        """The municipality with a kommunekode ("461" or "0461") on a day."""
+        return self.find(IdentifierKind.KOMMUNEKODE, code, day)
+
+    def municipality_named(self, text: str, day: date | None = None) -> Organisation | None:
+        """The one municipality that a text names ("Odense Kommune, Genoptræning", "odder kommune", "Odder")."""
+        words = _plain(text)
+        names = {match[1] for match in self._municipality_name.finditer(words)} or {words}
+        found = {each.id: each for name in names if (each := self._valid(self._by_name.get(name, ()), day))}
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def municipality_above(self, organisation: Organisation) -> Organisation | None:
+        """The municipality that an organisation is or is a unit of."""
+        line = (organisation, *self.ancestors(organisation.id))
+        return next((each for each in reversed(line) if each.kind is OrganisationKind.MUNICIPALITY), None)
+
+    def region_of(self, organisation: Organisation, day: date) -> Organisation | None:
+        """The region that an organisation lies in on a day; of a region, itself or the one that succeeded it."""
+        region = self._by_id.get(
+            organisation.id if organisation.kind is OrganisationKind.REGION else organisation.region or ""
+        )
+        while region is not None and not region.valid_on(day):
+            region = self._by_id.get(self._successors.get(region.id, ""))
+        return region
+
+    def delegated(self, region: Organisation, municipality: Organisation) -> bool:
+        """True when the region has registered that the municipality runs specialised rehabilitation for it."""
+        return municipality.id in self._delegates.get(region.id, ())
+
+    def resolve(self, party: Party, day: date | None = None) -> Organisation | None:
+        """Whom a message means: by location number, then SOR, SHAK, ydernummer, kommunekode, regionskode."""
+        for kind in _NAMING:
+            for value in _stated(party, kind):
+                if found := self.find(kind, value, day):
+                    return found
+        return None
+
+    def identifier_conflict(self, party: Party, day: date | None = None) -> bool:
+        """True when the location number is known and another identifier of the party is not that organisation's.
+
+        The number of a unit above or below it is no conflict, nor is a SOR or SHAK number that nobody here has.
+        """
+        named = self.find(IdentifierKind.GLN, party.gln, day) if party.gln else None
+        if named is None:
+            return False
+        line = (named, *self.ancestors(named.id))
+        related = self.subtree(named.id) | {each.id for each in line}
+        for stated in party.identifiers:
+            found = self.find(stated.kind, stated.value, day)
+            if found is not None and found.id not in related:
+                return True
+            if found is None and stated.kind in _EXHAUSTIVE and any(each.identifier(stated.kind) for each in line):
+                return True
+        return False
+
+    def ancestors(self, id: str) -> tuple[Organisation, ...]:
+        """The units above, nearest first."""
+        return self._above.get(id, ())
+
+    def subtree(self, id: str) -> frozenset[str]:
+        """The ids of an organisation and of all units below it; empty when it is not known."""
+        return self._below.get(id, frozenset())
+
+    @staticmethod
+    def _valid(found: tuple[Organisation, ...], day: date | None) -> Organisation | None:
+        if day is None:
+            return found[-1] if found else None
+        return next((each for each in found if each.valid_on(day)), None)
+
+
+def _stated(party: Party, kind: IdentifierKind) -> Iterator[str]:
+    if kind is IdentifierKind.GLN and party.gln:
+        yield party.gln
+    for identifier in party.identifiers:
+        if identifier.kind is kind:
+            yield identifier.value
+
+
+def _normal(kind: IdentifierKind, value: str) -> str:
+    match kind:
+        case IdentifierKind.KOMMUNEKODE:
+            return kommunekode(value)
+        case IdentifierKind.YDERNUMMER:
+            return value.strip().zfill(6)
+        case IdentifierKind.SHAK:
+            return value.strip().upper()
+        case _:
+            return value.strip()
+
+
+def _plain(text: str) -> str:
+    """A name as people may write it: case, hyphens and the spelling of å make no difference."""
+    return " ".join(re.sub(r"[^\w]+", " ", text.casefold().replace("å", "aa")).split())
+
+
+def _short(name: str) -> str:
+    """The name of a municipality without the word for it: "Københavns Kommune" is "københavns"."""
+    return re.sub(r" (regions)?kommune$", "", _plain(name))
+
+
+# --- Loading ----------------------------------------------------------------------------------------------------------
+def _read(path: Path) -> tuple[list[Entry], list[str]]:
+    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    entries: list[Entry] = []
+    faults: list[str] = [] if files else [f"{path} holds no TOML file"]
+    for file in files:
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            faults.append(f"{file.name} cannot be read ({error})")
+            continue
+        faults += [f"{file.name}: unknown table {name}" for name in content if name != "organisations"]
+        stated = content.get("organisations", [])
+        for number, row in enumerate(stated if isinstance(stated, list) else [stated], 1):
+            try:
+                entries.append(Entry.model_validate(row))
+            except ValidationError as error:
+                name = row.get("id", f"entry {number}") if isinstance(row, dict) else f"entry {number}"
+                faults += [
+                    f"{file.name}, {name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+                    for fault in error.errors()
+                ]
+    return entries, faults
+
+
+def _faults(entries: list[Entry]) -> list[str]:
+    """What is wrong with readable entries, taken together."""
+    by_id = {entry.id: entry for entry in entries}
+    faults: list[str] = []
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.id in seen:
+            faults.append(f"{entry.id}: the id is used twice")
+        seen.add(entry.id)
+        if entry.valid_from and entry.valid_until and entry.valid_from > entry.valid_until:
+            faults.append(f"{entry.id}: ends before it begins")
+        faults += _reference_faults(entry, by_id)
+        for field in ("parent", "succeeded_by"):
+            if entry in _chain(entry, field, by_id):
+                faults.append(f"{entry.id}: is its own {field.replace('_', ' ')} in the end")
+        if entry.kind is OrganisationKind.MUNICIPALITY and entry.parent is None:
+            faults += [f"{entry.id}: lacks {field}" for field in ("kommunekode", "region") if not getattr(entry, field)]
+    return [*faults, *_identifier_faults(entries)]
+
+
+def _reference_faults(entry: Entry, by_id: Mapping[str, Entry]) -> Iterator[str]:
+    region, municipality = OrganisationKind.REGION, OrganisationKind.MUNICIPALITY
+    references: list[tuple[str, str | None, OrganisationKind | None]] = [
+        ("parent", entry.parent, None),
+        ("region", entry.region, region),
+        ("succeeded_by", entry.succeeded_by, region),
+        *(("delegates", each, municipality) for each in entry.delegates),
+    ]
+    for field, id, kind in references:
+        if id is None:
+            continue
+        if id not in by_id:
+            yield f"{entry.id}: {field} {id} is not in the directory"
+        elif kind and by_id[id].kind is not kind:
+            yield f"{entry.id}: {field} {id} is no {kind}"
+    if entry.kind is not region:
+        yield from (f"{entry.id}: only a region has {f}" for f in ("succeeded_by", "delegates") if getattr(entry, f))
+
+
+def _identifier_faults(entries: list[Entry]) -> Iterator[str]:
+    owners: dict[tuple[IdentifierKind, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        for identifier in entry.identifiers:
+            if identifier.kind in _NAMING:
+                owners[identifier.kind, identifier.value].append(entry)
+    for (kind, value), having in owners.items():
+        for number, entry in enumerate(having):
+            yield from (
+                f"{kind} {value} is both {entry.id} and {other.id} at the same time"
+                for other in having[number + 1 :]
+                if (entry.valid_from or date.min) <= (other.valid_until or date.max)
+                and (other.valid_from or date.min) <= (entry.valid_until or date.max)
+            )
+
+
+def _chain(entry: Entry, field: str, by_id: Mapping[str, Entry]) -> list[Entry]:
+    """The entries that a reference leads to, nearest first; a circle is walked once."""
+    found: list[Entry] = []
+    while (entry := by_id.get(getattr(entry, field) or "")) and entry not in found:  # type: ignore[assignment]
+        found.append(entry)
+    return found
+
+
+def _index(entries: list[Entry]) -> Directory:
+    stated = {entry.id: entry for entry in entries}
+    above = {entry.id: _chain(entry, "parent", stated) for entry in entries}
+    by_id = {entry.id: _organisation(entry, above[entry.id]) for entry in entries}
+    everyone = tuple(by_id.values())
+    below: dict[str, set[str]] = {id: {id} for id in by_id}
+    for id, line in above.items():
+        for each in line:
+            below[each.id].add(id)
+    by_identifier: dict[tuple[IdentifierKind, str], tuple[Organisation, ...]] = {}
+    by_name: dict[str, tuple[Organisation, ...]] = {}
+    for organisation in sorted(everyone, key=lambda each: each.valid_from or date.min):
+        for identifier in organisation.identifiers:
+            key = (identifier.kind, identifier.value)
+            by_identifier[key] = (*by_identifier.get(key, ()), organisation)
+        if organisation.identifier(IdentifierKind.KOMMUNEKODE):
+            short = _short(organisation.name)
+            # "Københavns Kommune" is also København, "Odense Kommune" is also "Odenses"
+            for name in {short, short.removesuffix("s"), short + "s"}:
+                by_name[name] = (*by_name.get(name, ()), organisation)
+    return Directory(
+        all=everyone,
+        _by_id=by_id,
+        _by_identifier=by_identifier,
+        _above={id: tuple(by_id[each.id] for each in line) for id, line in above.items()},
+        _below={id: frozenset(ids) for id, ids in below.items()},
+        _successors={entry.id: entry.succeeded_by for entry in entries if entry.succeeded_by},
+        _delegates={entry.id: frozenset(entry.delegates) for entry in entries if entry.delegates},
+        _by_name=by_name,
+        _municipality_name=_name_pattern(by_name),
+    )
+
+
+def _name_pattern(names: Iterable[str]) -> re.Pattern[str]:
+    # the longest first: "faaborg midtfyn kommune" must not be read as another that ends alike
+    alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.compile(rf"\b({alternatives}) (?:regions)?kommune\b" if alternatives else r"(?!)")
+
+
+def _organisation(entry: Entry, above: list[Entry]) -> Organisation:
+    return Organisation(
+        id=entry.id,
+        kind=entry.kind,
+        name=entry.name,
+        identifiers=entry.identifiers,
+        parent=entry.parent,
+        valid_from=entry.valid_from,
+        valid_until=entry.valid_until,
+        region=next((each.region for each in (entry, *above) if each.region), None),
+        receives=entry.receives,
+        vans=entry.vans,
+        special_hospital=entry.special_hospital,
+        telephone=entry.telephone,
+        email=entry.email,
+        case=entry.case,
+        sends_copies=entry.sends_copies,
+        local_contact_days=entry.local_contact_days,
+        local_start_days=entry.local_start_days,
+    )
