@@ -40,7 +40,7 @@ def find_residence(
         if code and (municipality := directory.municipality(code, day)):
             return Residence(municipality, directory.region_of(municipality, day), evidence, certain=True)
 
-    contact = _contact(plan.contact_municipality, directory, day) if plan.contact_municipality else None
+    contact = directory.municipality_meant(plan.contact_municipality, day) if plan.contact_municipality else None
     by_postcode = postcodes.get(address.postcode or "")
     stated = {each.id: each for party in plan.receivers for each in _municipalities(party, directory, day)}
     if stated:
@@ -64,14 +64,6 @@ def _municipalities(party: Party, directory: Directory, day: date) -> Iterator[O
     municipality = directory.municipality_above(known) if known else None
     if municipality and municipality.valid_on(day):
         yield municipality
-
-
-def _contact(party: Party, directory: Directory, day: date) -> Organisation | None:
-    """The municipality that the plan gives as contact: by number, else by the name it is written with."""
-    if found := next(_municipalities(party, directory, day), None):
-        return found
-    names = (party.name, party.department, party.unit)
-    return next((found for name in names if name and (found := directory.municipality_named(name, day))), None)
 
 
 def _elsewhere(municipality: Organisation, by_postcode: frozenset[str] | None) -> bool:

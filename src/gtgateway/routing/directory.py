@@ -92,6 +92,7 @@ class Directory:
     _delegates: Mapping[str, frozenset[str]]
     _by_name: Mapping[str, tuple[Organisation, ...]]
     _municipality_name: re.Pattern[str]
+    _regions: tuple[tuple[str, Organisation], ...]
 
     @classmethod
     def load(cls, path: Path | None = None) -> Directory:
@@ -158,6 +159,23 @@ class Directory:
                 if found := self.find(kind, value, day):
                     return found
         return None
+
+    def municipality_meant(self, party: Party, day: date | None = None) -> Organisation | None:
+        """The municipality that a party is or is a unit of, by number, else the one it names ("Odder kommune")."""
+        known = self.resolve(party, day)
+        if known and (above := self.municipality_above(known)):
+            return above
+        names = (party.name, party.department, party.unit)
+        return next((named for name in names if name and (named := self.municipality_named(name, day))), None)
+
+    def region_meant(self, party: Party) -> Organisation | None:
+        """The region that a party is, by number, else the one it names; also a region that has ended."""
+        known = self.resolve(party)
+        if known and known.kind is OrganisationKind.REGION:
+            return known
+        text = f" {_plain(' '.join(filter(None, (party.name, party.department, party.unit))))} "
+        named = [region for name, region in self._regions if f" {name} " in text]
+        return named[0] if len(named) == 1 else None
 
     def identifier_conflict(self, party: Party, day: date | None = None) -> bool:
         """True when the location number is known and another identifier of the party is not that organisation's.
@@ -340,6 +358,7 @@ def _index(entries: list[Entry]) -> Directory:
         _delegates={entry.id: frozenset(entry.delegates) for entry in entries if entry.delegates},
         _by_name=by_name,
         _municipality_name=_name_pattern(by_name),
+        _regions=tuple((_plain(each.name), each) for each in everyone if each.kind is OrganisationKind.REGION),
     )
 
 
