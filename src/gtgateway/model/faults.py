@@ -240,6 +240,22 @@ MSG_LETTER_REPEATED = _fault(
     "Letter id {letter_id} occurs more than once in one envelope; give each letter its own id.",
     "MedCom Emessage",
 )
+MSG_PARTIES_DIFFER = _fault(
+    "GOP-MSG-14",
+    _E,
+    Layer.ENVELOPE,
+    "Brevene i kuverten har ikke samme afsender og modtager; send dem i hver sin kuvert.",
+    "The letters in the envelope do not have the same sender and receiver; send them in an envelope each.",
+    "MedCom kvittering",
+)
+MSG_SEVERAL_RECEIPTS = _fault(
+    "GOP-MSG-15",
+    _E,
+    Layer.ENVELOPE,
+    "Kuverten indeholder flere kvitteringer; send dem i hver sin kuvert.",
+    "The envelope holds several receipts; send them in an envelope each.",
+    "MedCom kvittering",
+)
 
 # --- SCHEMA: structure ------------------------------------------------------------------------------------------------
 SCHEMA_ADVICE = _fault(

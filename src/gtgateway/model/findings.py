@@ -44,9 +44,17 @@ class Bilingual:
     en: str
 
     def filled(self, **values: object) -> Bilingual:
-        """The sentence with its `{placeholders}` filled; each value is cut at `QUOTE_LIMIT` characters."""
-        short = {name: quote(str(value)) for name, value in values.items()}
-        return Bilingual(self.da.format_map(short), self.en.format_map(short))
+        """The sentence with its `{placeholders}` filled; each value is cut at `QUOTE_LIMIT` characters.
+
+        A value that is itself bilingual is filled in in each language.
+        """
+        danish = {
+            name: quote(value.da if isinstance(value, Bilingual) else str(value)) for name, value in values.items()
+        }
+        english = {
+            name: quote(value.en if isinstance(value, Bilingual) else str(value)) for name, value in values.items()
+        }
+        return Bilingual(self.da.format_map(danish), self.en.format_map(english))
 
 
 def quote(text: str) -> str:

@@ -1,0 +1,200 @@
+"""Step 1 of the corridor: bytes to an envelope and its letters. Faults are findings; nothing is raised."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from lxml import etree
+
+from gtgateway.model import faults
+from gtgateway.model.findings import Bilingual, Finding
+from gtgateway.model.message import Envelope, Format, LetterHead, OriginalRef, VansEnvelope
+from gtgateway.parsers.detect import Content, content_of, is_fhir_json, letter_type
+from gtgateway.parsers.hardened import Limits, line_of, parse_xml
+from gtgateway.parsers.medcom_xml import (
+    CLINICAL_EMAIL,
+    GGOP,
+    ID_LENGTH,
+    NS100,
+    LetterIdentity,
+    LetterType,
+    child,
+    letters_of,
+    local_name,
+    namespace_of,
+    read_identity,
+    read_receipt,
+    read_sent,
+    source_path,
+    text,
+)
+from gtgateway.parsers.vans import differences, read_vans
+
+_FORMATS = {GGOP: Format.GGOP, CLINICAL_EMAIL: Format.XDIS91}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedLetter:
+    """One letter of an Emessage, not yet mapped. An error among the findings refuses it."""
+
+    head: LetterHead
+    element: etree._Element  #: RehabilitationPlan, ClinicalEmail, or a letter of an unknown kind
+    digest: str  #: SHA-256 (hex) of the exclusive C14N of the element: same content, same digest
+    source_path: str
+    line: int | None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMessage:
+    """A message as far as its bytes and its envelope tell.
+
+    `envelope` None: no receipt can be formed, and `findings` says why with every fault of the letters included; it is
+    also None for a receipt. Where there is an envelope, `findings` holds no error: what refuses stands on a letter.
+    """
+
+    digest: str  #: SHA-256 (hex) of the received bytes
+    size: int
+    format: Format | None = None  #: None: not known, or no standard that is read
+    vans: VansEnvelope | None = None
+    envelope: Envelope | None = None
+    letters: tuple[ParsedLetter, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    receipt: OriginalRef | None = None
+    root: etree._Element | None = None  #: of the payload when it came in a VANSEnvelope
+
+
+def read_envelope(body: bytes, limits: Limits) -> ParsedMessage:
+    """Read received bytes: MedCom XML, bare or in a VANSEnvelope, a receipt, or something to refuse clearly."""
+    return _read_document(ParsedMessage(sha256(body).hexdigest(), len(body)), body, limits)
+
+
+def _with(message: ParsedMessage, *findings: Finding, **changes: Any) -> ParsedMessage:
+    return replace(message, findings=(*message.findings, *findings), **changes)
+
+
+def _read_document(message: ParsedMessage, body: bytes, limits: Limits) -> ParsedMessage:
+    """What a document says, the received one or the payload of its VANSEnvelope."""
+    if is_fhir_json(body):
+        return _unknown(message, "FHIR", Format.FHIR)
+    root, found = parse_xml(body, limits)
+    if root is None:
+        return _with(message, *found)
+    message = _with(message, *found, root=root)
+    match content_of(root):
+        case Content.VANS if message.vans is None:
+            return _read_vans(message, root, limits)
+        case Content.EMESSAGE:
+            return _read_emessage(message, root, limits)
+        case Content.RECEIPT:
+            return _read_receipt(message, root)
+        case Content.FHIR:
+            return _unknown(message, "FHIR", Format.FHIR)
+    return _unknown(message, local_name(root))
+
+
+def _unknown(message: ParsedMessage, name: str, format: Format | None = None) -> ParsedMessage:
+    return _with(message, faults.MSG_UNKNOWN_ROOT.at("format", name=name), format=format)
+
+
+def _read_vans(message: ParsedMessage, root: etree._Element, limits: Limits) -> ParsedMessage:
+    vans = read_vans(root)
+    message = _with(message, *vans.findings, vans=vans.envelope, root=None)
+    if vans.receipt is not None:
+        return replace(message, format=Format.RECEIPT, receipt=vans.receipt)
+    if vans.envelope is None or vans.payload is None:
+        return message
+    inside = _read_document(message, vans.payload, limits)
+    head = inside.letters[0].head if inside.letters else None
+    return _with(inside, *differences(vans.envelope, inside.format, head, inside.envelope))
+
+
+def _read_receipt(message: ParsedMessage, root: etree._Element) -> ParsedMessage:
+    """A receipt is never acknowledged: it has no envelope here."""
+    first, *others = letters_of(root)
+    if others:
+        found = faults.MSG_SEVERAL_RECEIPTS.at("receipt", source_path(others[0]), line_of(others[0]))
+        return _with(message, found, format=Format.RECEIPT)
+    receipt = read_receipt(first)
+    if receipt is None:
+        field = "OriginalEmessage/OriginalEnvelopeIdentifier"
+        found = faults.MSG_FIELD_MISSING.at("receipt", f"{source_path(first)}/{field}", line_of(first), field=field)
+        return _with(message, found, format=Format.RECEIPT)
+    return replace(message, format=Format.RECEIPT, receipt=receipt)
+
+
+def _read_emessage(message: ParsedMessage, root: etree._Element, limits: Limits) -> ParsedMessage:
+    elements = letters_of(root)
+    if not elements:
+        return _with(message, faults.MSG_NO_LETTER.at("letters", source_path(root), line_of(root)))
+    if len(elements) > limits.max_letters:
+        what = Bilingual("breve i kuverten", "letters in the envelope")
+        return _with(
+            message, faults.XML_TOO_LARGE.at("letters", source_path(root), what=what, limit=limits.max_letters)
+        )
+    kinds = [letter_type(element) for element in elements]
+    known = next(filter(None, kinds), None)
+    identities = [read_identity(element, kind) for element, kind in zip(elements, kinds, strict=True)]
+    ids = Counter(identity.head.letter_id for identity in identities)
+    letters = tuple(
+        _letter(element, identity, identities[0], ids[identity.head.letter_id] > 1)
+        for element, identity in zip(elements, identities, strict=True)
+    )
+    envelope = child(root, NS100, "Envelope")
+    envelope_id = text(child(envelope, NS100, "Identifier"))
+    if known is not None:
+        message = _with(message, *_namespace_slips(root, envelope, elements, known), format=_FORMATS[known])
+    unquotable = _unquotable(envelope_id, root, envelope)
+    if envelope_id is None or unquotable or not all(identity.quotable for identity in identities):
+        return _with(message, *unquotable, *(finding for letter in letters for finding in letter.findings))
+    return replace(
+        message,
+        letters=letters,
+        envelope=Envelope(
+            identities[0].sender,
+            identities[0].receiver,
+            envelope_id,
+            read_sent(envelope),
+            text(child(envelope, NS100, "AcknowledgementCode")) == "pluspositivkvitt",
+        ),
+    )
+
+
+def _letter(element: etree._Element, identity: LetterIdentity, first: LetterIdentity, repeated: bool) -> ParsedLetter:
+    """The letter with what its identity says, alone and beside the other letters of its envelope."""
+    path, line = source_path(element), line_of(element)
+    findings = list(identity.findings)
+    if repeated and identity.head.letter_id:
+        findings.append(faults.MSG_LETTER_REPEATED.at("letter_id", path, line, letter_id=identity.head.letter_id))
+    if (identity.sender.gln, identity.receiver.gln) != (first.sender.gln, first.receiver.gln):
+        findings.append(faults.MSG_PARTIES_DIFFER.at("sender.gln", path, line))
+    canonical = etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
+    return ParsedLetter(identity.head, element, sha256(canonical).hexdigest(), path, line, tuple(findings))
+
+
+def _unquotable(envelope_id: str | None, root: etree._Element, envelope: etree._Element | None) -> tuple[Finding, ...]:
+    """Why no receipt can quote the envelope's id."""
+    place, field = "/Emessage/Envelope/Identifier", "Envelope/Identifier"
+    line = line_of(root if envelope is None else envelope)
+    if envelope_id is None:
+        return (faults.MSG_FIELD_MISSING.at("envelope_id", place, line, field=field),)
+    if len(envelope_id) > ID_LENGTH:
+        return (faults.MSG_TOO_LONG.at("envelope_id", place, line, field=field, limit=ID_LENGTH),)
+    return ()
+
+
+def _namespace_slips(
+    root: etree._Element, envelope: etree._Element | None, letters: Iterable[etree._Element], kind: LetterType
+) -> Iterator[Finding]:
+    """Warnings for what stands in the wrong namespace outside the letters; the mapper warns of what is inside."""
+    expected = [(root, kind.namespace), *((letter, kind.namespace) for letter in letters)]
+    if envelope is not None:
+        expected += [(envelope, kind.leaves), *((part, kind.leaves) for part in envelope)]
+    for element, namespace in expected:
+        if namespace_of(element) != namespace:
+            place = source_path(element)
+            yield faults.SCHEMA_NAMESPACE.at("envelope", place, line_of(element), element=local_name(element))
