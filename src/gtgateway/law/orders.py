@@ -129,7 +129,9 @@ class Order:
         """
         if plan.plan_type is PlanType.EGENTRAENING:
             return self.rows(PlanType.EGENTRAENING)
-        levels = tuple(level for level in (plan.level, plan.next_level) if level)
+        if plan.level is None:
+            return ()
+        levels = (plan.level, plan.next_level) if plan.next_level else (plan.level,)
         change = next((each for level in levels if (each := self.authority_change(level))), None)
         late = change is not None and received_on >= change.since
         situation = Situation.RECEIVED_AFTER_CHANGE if late else Situation.STANDARD
