@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from gtgateway.law.calendar import Calendar
 from gtgateway.model.findings import quote
@@ -61,8 +61,7 @@ class _Cue:
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     kind: str
     start: int
     end: int
@@ -113,44 +112,62 @@ _UNTIL = r"(?: ?[-–—] ?| til og med | t\.?o\.?m\.? | til )"
 _DAY_WORD = r"(?:d\. ?|den )?"
 _NUMBER = r"\d{1,3}|" + "|".join(sorted(_NUMBERS, key=len, reverse=True))
 _FRESH = r"(?<!\w)(?<!\d[.,/-])"  # not inside a longer number
-_TOKEN = re.compile(
-    "|".join(
-        f"(?P<{kind}>{pattern})"
-        for kind, pattern in {
-            "stop": r"[.!?;](?=\s|$)|\n",
-            "clock": r"(?<!\w)kl(?:\. ?| )?\d{1,2}(?:[.:]\d{2})?(?!\d)",
-            "range": rf"{_FRESH}(?:i?mellem {_DAY_WORD}(?P<low>{_FIRST}) og {_DAY_WORD}(?P<high>{_DATE})"
-            rf"|(?P<first>{_FIRST}){_UNTIL}{_DAY_WORD}(?P<last>{_DATE}))",
-            "amount": rf"{_FRESH}(?P<count>{_NUMBER})(?: ?(?:-|–|til|eller) ?(?P<upto>{_NUMBER}))?"
-            rf"[ -]?(?P<unit>{_any(_UNITS)})"
-            r"(?! (?:om|i|pr\.?|per) (?:ugen|dagen|måneden|uge|dag)(?!\w)| ugentlig| daglig)",
-            "date": rf"{_FRESH}(?:{_DATE})",
-            "week": r"(?<!\w)uge(?:rne)? ?(?:nr\.? ?)?\d{1,2}(?: ?[-–/] ?\d{1,2})?(?!\w)",
-            "vague": r"(?<!\w)(?:" + _any(_TABLE["words"]["vague"]) + ")",
-            "unsure": r"(?<!\w)(?:" + _any(_TABLE["words"]["unsure"]) + ")",
-            "from_discharge": r"(?<!\w)(?:" + _any(_TABLE["words"]["from_discharge"]) + ")",
-            "from_other": r"(?<!\w)(?:" + _any(_TABLE["words"]["from_other"]) + ")",
-            **{
-                name: r"(?<!\w)(?:" + _any(entry["phrases"]) + ")"
-                for name, entry in zip(_CUES, _TABLE["cue"], strict=True)
-            },
-            "denial": r"(?<!\w)(?:" + _any(_TABLE["words"]["denial"]) + ")",
-            "negation": r"(?<!\w)(?:" + _any(_TABLE["words"]["negation"]) + ")",
-            "start_word": r"(?<!\w)(?:" + _any(_TABLE["subject"]["start"]) + ")",
-            "discharge": r"(?<!\w)(?:" + _any(_TABLE["subject"]["discharge"]) + ")",
-            "other": r"(?<!\w)(?:" + _any(_TABLE["subject"]["other"]) + ")",
-            "reason": r"(?<!\w)(?:" + _any(_TABLE["words"]["reason"]) + ")",
-            "weekday": r"(?<!\w)(?P<weekday_name>" + "|".join(_WEEKDAYS) + r")(?:en|s)?(?!\w)",
-            "month": r"(?<!\w)(?:" + _any(word for word in _MONTHS if len(word) > 3) + r")(?: \d{4})?",
-            "quiet": r"(?<!\w)(?:" + _any(_TABLE["words"]["quiet"]) + ")",
-            "abbreviation": r"(?<!\w)(?:" + _any(_TABLE["words"]["abbreviations"]) + ")",
-            "open": r"\(",
-            "close": r"\)",
-            "comma": r",",
-            "word": r"\w+",
-        }.items()
-    )
-)
+_DIGITS = "0123456789"
+_SHAPES = {
+    "stop": (".!?;\n", r"[.!?;](?=\s|$)|\n"),
+    "open": ("(", r"\("),
+    "close": (")", r"\)"),
+    "comma": (",", ","),
+    "clock": ("k", r"kl(?:\. ?| )?\d{1,2}(?:[.:]\d{2})?(?!\d)"),
+    "range": (
+        _DIGITS + "im",
+        rf"{_FRESH}(?:i?mellem {_DAY_WORD}(?P<low>{_FIRST}) og {_DAY_WORD}(?P<high>{_DATE})"
+        rf"|(?P<first>{_FIRST}){_UNTIL}{_DAY_WORD}(?P<last>{_DATE}))",
+    ),
+    "amount": (
+        _DIGITS + "".join(word[0] for word in _NUMBERS),
+        rf"{_FRESH}(?P<count>{_NUMBER})(?: ?(?:-|–|til|eller) ?(?P<upto>{_NUMBER}))?[ -]?(?P<unit>{_any(_UNITS)})"
+        r"(?! (?:om|i|pr\.?|per) (?:ugen|dagen|måneden|uge|dag)(?!\w)| ugentlig| daglig)",
+    ),
+    "date": (_DIGITS, rf"{_FRESH}(?:{_DATE})"),
+    "week": ("u", r"uge(?:rne)? ?(?:nr\.? ?)?\d{1,2}(?: ?[-–/] ?\d{1,2})?(?!\w)"),
+    "weekday": ("mtofls", rf"(?P<weekday_name>{'|'.join(_WEEKDAYS)})(?:en|s)?(?!\w)"),
+    "month": ("jfmasond", rf"(?:{_any(word for word in _MONTHS if len(word) > 3)})(?: \d{{4}})?"),
+}
+_WORDS, _SUBJECT = _TABLE["words"], _TABLE["subject"]
+#: Phrases by the kind of token they make; where two kinds fit, the first one wins.
+_PHRASES: dict[str, list[str]] = {
+    "vague": _WORDS["vague"],
+    "unsure": _WORDS["unsure"],
+    "from_discharge": _WORDS["from_discharge"],
+    "from_other": _WORDS["from_other"],
+    **{name: entry["phrases"] for name, entry in zip(_CUES, _TABLE["cue"], strict=True)},
+    "denial": _WORDS["denial"],
+    "negation": _WORDS["negation"],
+    "start_word": _SUBJECT["start"],
+    "discharge": _SUBJECT["discharge"],
+    "other": _SUBJECT["other"],
+    "reason": _WORDS["reason"],
+    "quiet": _WORDS["quiet"],
+    "abbreviation": _WORDS["abbreviations"],
+}
+
+
+def _beginning_with(letter: str) -> re.Pattern[str]:
+    """The tokens that can begin with a letter, as named groups (one pattern for all letters takes twice the time)."""
+    kinds = {kind: pattern for kind, (letters, pattern) in _SHAPES.items() if letter in letters}
+    for kind, phrases in _PHRASES.items():
+        if fitting := [phrase for phrase in phrases if phrase[0] in (letter, "*")]:
+            kinds[kind] = _any(fitting)
+    return re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in (kinds | {"word": r"\w+"}).items()))
+
+
+_FIRST_LETTERS = {phrase[0] for phrases in _PHRASES.values() for phrase in phrases}
+_TOKEN = {
+    letter: _beginning_with(letter)
+    for letter in _FIRST_LETTERS.union(*(letters for letters, _ in _SHAPES.values())) - {"*"}
+}
+_OTHER_TOKEN = _beginning_with("*")
 _PARTS = re.compile(
     r"(?P<iso_year>\d{4})[-./](?P<iso_month>\d{1,2})[-./](?P<iso_day>\d{1,2})"
     r"|(?P<day>\d{1,2})[ ./-]*(?P<month>\d{1,2}|[^\W\d]+)?(?:[ .,/'-]+(?P<year>\d{4}|\d{2}))?"
@@ -227,8 +244,14 @@ def _prepared(text: str) -> tuple[str, str]:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    for match in _TOKEN.finditer(text):
-        yield _Token(match.lastgroup or "", match.start(), match.end(), match)
+    position = 0
+    while position < len(text):
+        match = _TOKEN.get(text[position], _OTHER_TOKEN).match(text, position)
+        if match is None:
+            position += 1
+            continue
+        position = match.end()
+        yield _Token(match.lastgroup or "", match.start(), position, match)
 
 
 def _calendar_day(year: int, month: int, day: int) -> date | None:
@@ -406,7 +429,7 @@ class _DeadlineReader:
             if cue.negated is None:
                 return
             cue = _Cue(cue.negated, True, 0, None, cue.negated == "earliest")
-            token = replace(token, start=self._negation.start)
+            token = token._replace(start=self._negation.start)
         meaning, shift = cue.meaning, cue.shift
         before = self._role()
         under = before if before and before.cue.in_sentence and before.words_since == 0 else None
@@ -524,7 +547,7 @@ class _DeadlineReader:
                 each.answered = each.answered or each.elsewhere
             return end
         last_token = self._tokens[end - 1]
-        whole = replace(token, end=max(token.end, last_token.end))
+        whole = token._replace(end=max(token.end, last_token.end))
         unit = _UNITS[token.match["unit"]]
         counts = [self._number(word) for word in (token.match["count"], token.match["upto"]) if word]
         days = [base and _later(base, count, unit) for count in counts]
