@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -51,6 +52,10 @@ class Cpr:
     def valid(self) -> bool:
         """Ten digits that begin with a date."""
         return self.born_on is not None
+
+    def pseudonym(self, key: bytes) -> bytes:
+        """HMAC-SHA256 of the number: the same for the same person and key, and nothing else without the key."""
+        return hmac.digest(key, self._number.encode(), "sha256")
 
     def __str__(self) -> str:
         return self.MASK

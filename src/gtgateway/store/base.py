@@ -84,11 +84,11 @@ class Store(Protocol):
         ...
 
     async def known(self, reading: Reading) -> Known:
-        """What the archive knows that matters for judging: earlier answer, VANS id, copy, active plans (no residence)."""
+        """What the archive knows of a reading: earlier answer, VANS id, copy, active plans (no residence)."""
         ...
 
     async def save(self, outcome: Outcome, body: bytes, client: str) -> Saved:
-        """Keep a judged message in one transaction: message, findings, answer, plan versions, records, deliveries, feed.
+        """Keep a judged message in one transaction: message, findings, answer, plans, records, deliveries, feed.
 
         A refused message is kept without its body (GOP-DATA-04). Outcomes that arrive close together share one
         durable commit; each has its own savepoint. A replay (`Repeat.REPLAY`) writes nothing.
