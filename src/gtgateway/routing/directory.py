@@ -323,8 +323,10 @@ def _identifier_faults(entries: list[Entry]) -> Iterator[str]:
 def _chain(entry: Entry, field: str, by_id: Mapping[str, Entry]) -> list[Entry]:
     """The entries that a reference leads to, nearest first; a circle is walked once."""
     found: list[Entry] = []
-    while (entry := by_id.get(getattr(entry, field) or "")) and entry not in found:  # type: ignore[assignment]
-        found.append(entry)
+    following = by_id.get(getattr(entry, field) or "")
+    while following and following not in found:
+        found.append(following)
+        following = by_id.get(getattr(following, field) or "")
     return found
 
 
