@@ -13,6 +13,7 @@ from gtgateway.parsers.medcom_xml import (
     RECEIPTS,
     LetterType,
     child,
+    index,
     letters_of,
     local_name,
     namespace_of,
@@ -62,7 +63,7 @@ def letter_type(letter: etree._Element) -> LetterType | None:
 
 def _carries_plan(email: etree._Element) -> bool:
     """MedCom's converter keeps the plan's StatisticalCode and calls the subject "Genoptræningsplan (<type>)"."""
-    namespace = CLINICAL_EMAIL.namespace
-    code = text(child(child(email, namespace, "Letter"), namespace, "StatisticalCode")) or ""
-    subject = text(child(child(email, namespace, "AdditionalInformation"), namespace, "Subject")) or ""
+    namespace, parts = CLINICAL_EMAIL.namespace, index(email)
+    code = text(child(index(child(parts, namespace, "Letter")), namespace, "StatisticalCode")) or ""
+    subject = text(child(index(child(parts, namespace, "AdditionalInformation")), namespace, "Subject")) or ""
     return _PLAN_CODE.fullmatch(code) is not None or subject.casefold().startswith(_PLAN_SUBJECT)

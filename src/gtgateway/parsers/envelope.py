@@ -23,6 +23,7 @@ from gtgateway.parsers.medcom_xml import (
     LetterIdentity,
     LetterType,
     child,
+    index,
     letters_of,
     local_name,
     namespace_of,
@@ -34,7 +35,7 @@ from gtgateway.parsers.medcom_xml import (
 )
 from gtgateway.parsers.vans import differences, read_vans
 
-_FORMATS = {GGOP: Format.GGOP, CLINICAL_EMAIL: Format.XDIS91}
+_FORMATS: dict[LetterType | None, Format] = {GGOP: Format.GGOP, CLINICAL_EMAIL: Format.XDIS91}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +139,22 @@ def _read_emessage(message: ParsedMessage, root: etree._Element, limits: Limits)
         )
     kinds = [letter_type(element) for element in elements]
     known = next(filter(None, kinds), None)
-    identities = [read_identity(element, kind) for element, kind in zip(elements, kinds, strict=True)]
+    paths = [source_path(element) for element in elements]
+    identities = [read_identity(*each) for each in zip(elements, kinds, paths, strict=True)]
     ids = Counter(identity.head.letter_id for identity in identities)
     letters = tuple(
-        _letter(element, identity, identities[0], ids[identity.head.letter_id] > 1)
-        for element, identity in zip(elements, identities, strict=True)
+        _letter(element, path, identity, identities[0], ids[identity.head.letter_id] > 1)
+        for element, path, identity in zip(elements, paths, identities, strict=True)
     )
-    envelope = child(root, NS100, "Envelope")
+    element = child(index(root), NS100, "Envelope")
+    envelope = index(element)
     envelope_id = text(child(envelope, NS100, "Identifier"))
+    findings = [*message.findings, *_unquotable(envelope_id, line_of(root if element is None else element))]
     if known is not None:
-        message = _with(message, *_namespace_slips(root, envelope, elements, known), format=_FORMATS[known])
-    unquotable = _unquotable(envelope_id, root, envelope)
-    if envelope_id is None or unquotable or not all(identity.quotable for identity in identities):
-        return _with(message, *unquotable, *(finding for letter in letters for finding in letter.findings))
+        findings += _namespace_slips(root, element, elements, known)
+    message = replace(message, format=_FORMATS.get(known), findings=tuple(findings))
+    if envelope_id is None or len(envelope_id) > ID_LENGTH or not all(identity.quotable for identity in identities):
+        return _with(message, *(finding for letter in letters for finding in letter.findings))
     return replace(
         message,
         letters=letters,
@@ -164,9 +168,11 @@ def _read_emessage(message: ParsedMessage, root: etree._Element, limits: Limits)
     )
 
 
-def _letter(element: etree._Element, identity: LetterIdentity, first: LetterIdentity, repeated: bool) -> ParsedLetter:
+def _letter(
+    element: etree._Element, path: str, identity: LetterIdentity, first: LetterIdentity, repeated: bool
+) -> ParsedLetter:
     """The letter with what its identity says, alone and beside the other letters of its envelope."""
-    path, line = source_path(element), line_of(element)
+    line = line_of(element)
     findings = list(identity.findings)
     if repeated and identity.head.letter_id:
         findings.append(faults.MSG_LETTER_REPEATED.at("letter_id", path, line, letter_id=identity.head.letter_id))
@@ -176,10 +182,9 @@ def _letter(element: etree._Element, identity: LetterIdentity, first: LetterIden
     return ParsedLetter(identity.head, element, sha256(canonical).hexdigest(), path, line, tuple(findings))
 
 
-def _unquotable(envelope_id: str | None, root: etree._Element, envelope: etree._Element | None) -> tuple[Finding, ...]:
+def _unquotable(envelope_id: str | None, line: int | None) -> tuple[Finding, ...]:
     """Why no receipt can quote the envelope's id."""
     place, field = "/Emessage/Envelope/Identifier", "Envelope/Identifier"
-    line = line_of(root if envelope is None else envelope)
     if envelope_id is None:
         return (faults.MSG_FIELD_MISSING.at("envelope_id", place, line, field=field),)
     if len(envelope_id) > ID_LENGTH:

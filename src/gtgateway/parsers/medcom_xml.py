@@ -64,8 +64,12 @@ IDENTIFIER_KINDS = {
 }
 
 _LEVEL_OF_STATISTICAL_CODE = {"ggop1": "almen", "ggop2": "specialiseret", "ggop3": "rehabilitering"}
+_LETTERS = frozenset({GGOP.element, CLINICAL_EMAIL.element, *RECEIPTS})
 _LEVELS = frozenset(_LEVEL_OF_STATISTICAL_CODE.values())
 _DATE, _TIME = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII), re.compile(r"\d\d:\d\d", re.ASCII)
+
+#: The children of an element by tag (see `index`).
+Index = dict[str, list[etree._Element]]
 
 
 # --- look-up ----------------------------------------------------------------------------------------------------------
@@ -81,20 +85,27 @@ def namespace_of(element: etree._Element) -> str:
     return element.tag[1:].partition("}")[0] if element.tag[0] == "{" else ""
 
 
-def children(element: etree._Element | None, namespace: str, name: str) -> Iterator[etree._Element]:
+def index(element: etree._Element | None) -> Index:
+    """Children by tag, in order: one pass over them for any number of look-ups. None has no children."""
+    found: Index = {}
+    for each in element if element is not None else ():
+        found.setdefault(each.tag, []).append(each)
+    return found
+
+
+def children(index: Index, namespace: str, name: str) -> list[etree._Element]:
     """Children of that name: those in the namespace, or where there is none, those of the local name."""
-    if element is None:
-        return iter(())
-    exact = element.iterchildren(f"{{{namespace}}}{name}")
-    first = next(exact, None)
-    if first is None:
-        return element.iterchildren(f"{{*}}{name}")
-    return iter((first, *exact))
+    exact = index.get(f"{{{namespace}}}{name}")
+    if exact is not None:
+        return exact
+    suffix = "}" + name
+    return [each for tag, found in index.items() if tag.endswith(suffix) or tag == name for each in found]
 
 
-def child(element: etree._Element | None, namespace: str, name: str) -> etree._Element | None:
-    """The first child of that name (see `children`), or None; None has no children."""
-    return next(children(element, namespace, name), None)
+def child(index: Index, namespace: str, name: str) -> etree._Element | None:
+    """The first child of that name (see `children`), or None."""
+    found = children(index, namespace, name)
+    return found[0] if found else None
 
 
 def text(element: etree._Element | None) -> str | None:
@@ -120,17 +131,17 @@ def source_path(element: etree._Element) -> str:
 
 
 def letters_of(root: etree._Element) -> tuple[etree._Element, ...]:
-    """The letters of an Emessage, in order, of whatever kind: every child that has a Letter, and every plan."""
+    """The letters of an Emessage, in order, of whatever kind: the known ones, and every child that has a Letter."""
     return tuple(
         element
         for element in root
-        if local_name(element) == GGOP.element or child(element, namespace_of(element), "Letter") is not None
+        if local_name(element) in _LETTERS or next(element.iterchildren("{*}Letter"), None) is not None
     )
 
 
-def read_sent(envelope: etree._Element | None) -> LocalMoment | None:
+def read_sent(envelope: Index) -> LocalMoment | None:
     """`Sent` of the Envelope; None when it is missing or no date. A time that cannot be read is left out."""
-    sent = child(envelope, NS100, "Sent")
+    sent = index(child(envelope, NS100, "Sent"))
     day, clock = text(child(sent, NS100, "Date")) or "", text(child(sent, NS100, "Time")) or ""
     try:
         return LocalMoment(
@@ -152,29 +163,34 @@ class LetterIdentity:
     quotable: bool
 
 
-def read_identity(element: etree._Element, kind: LetterType | None) -> LetterIdentity:
-    """Identity of a letter with every fault in it at once; `kind` None: a letter that is not known here."""
-    path, line = source_path(element), line_of(element)
+def read_identity(element: etree._Element, kind: LetterType | None, path: str) -> LetterIdentity:
+    """Identity of a letter with every fault in it at once; `kind` None: a letter that is not known here.
+
+    `path` is the letter's source path.
+    """
+    line = line_of(element)
     structure = kind.namespace if kind else namespace_of(element)
     leaves = kind.leaves if kind else structure
-    letter = child(element, structure, "Letter")
-    sender, receiver = child(element, structure, "Sender"), child(element, structure, "Receiver")
+    parts = index(element)
+    letter = index(child(parts, structure, "Letter"))
+    sender = index(child(parts, structure, "Sender"))
+    receiver = index(child(parts, structure, "Receiver"))
     findings: list[Finding] = []
     quotable = True
 
-    def stated(parent: etree._Element | None, namespace: str, place: str, field: str, limit: int) -> str:
+    def stated(block: Index, namespace: str, place: str, field: str, limit: int) -> str:
         nonlocal quotable
-        found = child(parent, namespace, place.rpartition("/")[2])
+        found = child(block, namespace, place.rpartition("/")[2])
         value = text(found)
-        at = (f"{path}/{place}", line_of(next(each for each in (found, parent, element) if each is not None)))
-        if value is None:
-            findings.append(faults.MSG_FIELD_MISSING.at(field, *at, field=place))
-        elif len(value) > limit:
-            findings.append(faults.MSG_TOO_LONG.at(field, *at, field=place, limit=limit))
-        else:
+        if value is not None and len(value) <= limit:
             return value
         quotable = False
-        return value or ""
+        at = (f"{path}/{place}", line if found is None else line_of(found))
+        if value is None:
+            findings.append(faults.MSG_FIELD_MISSING.at(field, *at, field=place))
+            return ""
+        findings.append(faults.MSG_TOO_LONG.at(field, *at, field=place, limit=limit))
+        return value
 
     letter_id = stated(letter, structure, "Letter/Identifier", "letter_id", ID_LENGTH)
     version = stated(letter, structure, "Letter/VersionCode", "version_code", VERSION_LENGTH)
@@ -182,18 +198,18 @@ def read_identity(element: etree._Element, kind: LetterType | None) -> LetterIde
     receiver_gln = stated(receiver, leaves, "Receiver/EANIdentifier", "receiver.gln", GLN_LENGTH)
     type_code = text(child(letter, structure, "TypeCode"))
     statistical = text(child(letter, structure, "StatisticalCode"))
-    own_name = " ".join(filter(None, (type_code, version))) or local_name(element)
     if kind is None:
-        findings.append(faults.MSG_UNKNOWN_ROOT.at("type_code", path, line, name=own_name))
+        name = " ".join(filter(None, (type_code, version))) or local_name(element)
+        findings.append(faults.MSG_UNKNOWN_ROOT.at("type_code", path, line, name=name))
     else:
         if type_code is None:
             place = f"{path}/Letter/TypeCode"
             findings.append(faults.MSG_FIELD_MISSING.at("type_code", place, line, field="Letter/TypeCode"))
-        if fault := _version_fault(element, kind, type_code, version):
-            findings.append(faults.MSG_VERSION.at("version_code", path, line, expected=kind.version_code, stated=fault))
-        findings += _gln_findings(element, kind)
+        if other := _other_version(element, kind, type_code, version):
+            findings.append(faults.MSG_VERSION.at("version_code", path, line, expected=kind.version_code, stated=other))
+        findings += _gln_findings(parts, sender, receiver, kind)
     if kind is GGOP:
-        findings += _statistical_finding(element, statistical, path, line)
+        findings += _statistical_finding(parts, statistical, path, line)
     return LetterIdentity(
         LetterHead(letter_id, version, type_code or "", statistical),
         _party(sender, structure, leaves, sender_gln),
@@ -203,7 +219,7 @@ def read_identity(element: etree._Element, kind: LetterType | None) -> LetterIde
     )
 
 
-def _version_fault(element: etree._Element, kind: LetterType, type_code: str | None, version: str) -> str | None:
+def _other_version(element: etree._Element, kind: LetterType, type_code: str | None, version: str) -> str | None:
     """What the letter says it is, when that is not the one version that is read."""
     namespace = namespace_of(element)
     if namespace != kind.namespace and namespace not in kind.tolerated:
@@ -213,15 +229,15 @@ def _version_fault(element: etree._Element, kind: LetterType, type_code: str | N
     return None
 
 
-def _gln_findings(element: etree._Element, kind: LetterType) -> Iterator[Finding]:
+def _gln_findings(parts: Index, sender: Index, receiver: Index, kind: LetterType) -> Iterator[Finding]:
     """A warning for every location number of sender, receivers and copy receivers without a right check digit."""
-    gp = child(child(element, kind.namespace, "GPCCReceiver"), kind.namespace, "CCReceiver")
-    copies = children(element, kind.namespace, "CCReceiver")
+    gp = index(child(parts, kind.namespace, "GPCCReceiver"))
+    copies = enumerate(children(parts, kind.namespace, "CCReceiver"))
     roles = (
-        ("sender", child(element, kind.namespace, "Sender")),
-        ("receiver", child(element, kind.namespace, "Receiver")),
-        ("gp", gp),
-        *((f"copy_receivers[{index}]", copy) for index, copy in enumerate(copies)),
+        ("sender", sender),
+        ("receiver", receiver),
+        ("gp", index(child(gp, kind.namespace, "CCReceiver"))),
+        *((f"copy_receivers[{number}]", index(copy)) for number, copy in copies),
     )
     for field, role in roles:
         found = child(role, kind.leaves, "EANIdentifier")
@@ -230,18 +246,16 @@ def _gln_findings(element: etree._Element, kind: LetterType) -> Iterator[Finding
             yield faults.MSG_GLN_CHECK_DIGIT.at(f"{field}.gln", source_path(found), line_of(found), gln=gln)
 
 
-def _statistical_finding(
-    element: etree._Element, statistical: str | None, path: str, line: int | None
-) -> Iterator[Finding]:
+def _statistical_finding(parts: Index, statistical: str | None, path: str, line: int | None) -> Iterator[Finding]:
     """A warning when StatisticalCode says another plan type than the plan."""
-    level = text(child(element, NS104, "TypeOfRehabilitationPlan")) or ""
+    level = text(child(parts, NS104, "TypeOfRehabilitationPlan")) or ""
     means = _LEVEL_OF_STATISTICAL_CODE.get((statistical or "").casefold())
     if statistical and level.casefold() in _LEVELS and means != level.casefold():
         place = f"{path}/Letter/StatisticalCode"
         yield faults.MSG_STATISTICAL_CODE.at("statistical_code", place, line, stated=statistical, level=level)
 
 
-def _party(role: etree._Element | None, structure: str, leaves: str, gln: str) -> Party:
+def _party(role: Index, structure: str, leaves: str, gln: str) -> Party:
     """Sender or receiver as far as it is needed to know who it is; the mapper reads the whole block."""
     number, code = text(child(role, leaves, "Identifier")), text(child(role, structure, "IdentifierCode"))
     return Party(
@@ -265,18 +279,20 @@ def read_receipt(receipt: etree._Element) -> OriginalRef | None:
     Where envelope and letters are refused apart, the envelope's code comes first, then the first letter's.
     """
     namespace = namespace_of(receipt)
-    original = child(receipt, namespace, "OriginalEmessage")
-    envelope_id = text(child(original, namespace, "OriginalEnvelopeIdentifier"))
+    original = index(child(index(receipt), namespace, "OriginalEmessage"))
+    letters = [index(letter) for letter in children(original, namespace, "OriginalLetter")]
+
+    def stated(block: Index, name: str) -> str | None:
+        return text(child(block, namespace, name))
+
+    envelope_id = stated(original, "OriginalEnvelopeIdentifier")
     if envelope_id is None:
         return None
-    letters = tuple(children(original, namespace, "OriginalLetter"))
-    ids = (text(child(letter, namespace, "OriginalLetterIdentifier")) for letter in letters)
-    codes = (text(child(place, namespace, "RefuseCode")) for place in (original, *letters))
     return OriginalRef(
         envelope_id=envelope_id,
-        letter_ids=tuple(letter_id for letter_id in ids if letter_id),
-        sender_gln=text(child(child(original, namespace, "OriginalSender"), namespace, "EANIdentifier")),
-        receiver_gln=text(child(child(original, namespace, "OriginalReceiver"), namespace, "EANIdentifier")),
+        letter_ids=tuple(filter(None, (stated(letter, "OriginalLetterIdentifier") for letter in letters))),
+        sender_gln=stated(index(child(original, namespace, "OriginalSender")), "EANIdentifier"),
+        receiver_gln=stated(index(child(original, namespace, "OriginalReceiver")), "EANIdentifier"),
         positive=local_name(receipt) == POSITIVE_RECEIPT,
-        refuse_code=next(filter(None, codes), None),
+        refuse_code=next(filter(None, (stated(block, "RefuseCode") for block in (original, *letters))), None),
     )

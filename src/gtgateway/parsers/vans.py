@@ -16,8 +16,9 @@ from gtgateway.model import faults
 from gtgateway.model.findings import Finding
 from gtgateway.model.message import Envelope, Format, LetterHead, OriginalRef, VansDocument, VansEnvelope
 from gtgateway.parsers.hardened import NS_VANS, line_of
-from gtgateway.parsers.medcom_xml import child, local_name, namespace_of, source_path, text
+from gtgateway.parsers.medcom_xml import Index, child, index, local_name, namespace_of, source_path, text
 
+_DOCUMENT = "Message/MetaInformation/Document"
 _ANY, _SIZE = re.compile(r".+", re.DOTALL), re.compile(r"[0-9]{1,10}")
 _UUID = re.compile(r"[aA-fF0-9]{8}-[aA-fF0-9]{4}-[aA-fF0-9]{4}-[aA-fF0-9]{4}-[aA-fF0-9]{12}")
 #: How `Document/Name` may begin after `MCM:`. A clinical e-mail may still be called by the plan it was made from.
@@ -43,51 +44,46 @@ def read_vans(root: etree._Element) -> VansReading:
     if namespace_of(root) != NS_VANS:
         stated = namespace_of(root) or local_name(root)
         return VansReading(findings=(faults.MSG_VERSION.at("vans", expected="VANSEnvelope 1.0.4", stated=stated),))
-    receipt, message = child(root, NS_VANS, "Receipt"), child(root, NS_VANS, "Message")
+    parts = index(root)
+    receipt, message = child(parts, NS_VANS, "Receipt"), child(parts, NS_VANS, "Message")
     if receipt is not None and len(receipt):
-        return _read_receipt(root, receipt[0])
+        return _read_receipt(parts, receipt[0])
     if message is None:
         return VansReading(findings=(faults.VANS_NO_MESSAGE.at("vans", source_path(root), line_of(root)),))
-    return _read_message(root, message)
+    return _read_message(parts, index(message), line_of(message))
 
 
-def _read_message(root: etree._Element, message: etree._Element) -> VansReading:
+def _read_message(root: Index, message: Index, line: int | None) -> VansReading:
     findings: list[Finding] = []
 
-    def stated(
-        parent: etree._Element | None, name: str, above: str = "", pattern: re.Pattern[str] | None = None
-    ) -> str:
-        value = text(child(parent, NS_VANS, name))
-        if value is None or (pattern and not pattern.fullmatch(value)):
-            place = f"/VANSEnvelope/{above}{name}"
-            line = line_of(root if parent is None else parent)
-            findings.append(faults.VANS_FIELD_MISSING.at("vans", place, line, field=name))
-            return ""
-        return value
+    def missing(place: str) -> str:
+        field = place.rpartition("/VANSEnvelope/")[2]
+        findings.append(faults.VANS_FIELD_MISSING.at("vans", place, line, field=field))
+        return ""
+
+    def stated(block: Index, place: str, pattern: re.Pattern[str] = _ANY) -> str:
+        value = text(child(block, NS_VANS, place.rpartition("/")[2]))
+        return value if value is not None and pattern.fullmatch(value) else missing(f"/VANSEnvelope/{place}")
 
     def end_point(name: str) -> tuple[str, str]:
-        kind = child(root, NS_VANS, name)
-        end_point_type = None if kind is None else kind.get("EndPointType")
-        if kind is not None and not end_point_type:
-            place = f"/VANSEnvelope/{name}/@EndPointType"
-            findings.append(faults.VANS_FIELD_MISSING.at("vans", place, line_of(kind), field=f"{name}/@EndPointType"))
-        return stated(root, name), end_point_type or ""
+        element = child(root, NS_VANS, name)
+        kind = element.get("EndPointType") if element is not None else None
+        return stated(root, name), kind or missing(f"/VANSEnvelope/{name}/@EndPointType")
 
-    meta = child(message, NS_VANS, "MetaInformation")
-    document = child(meta, NS_VANS, "Document")
-    sender_id, sender_type = end_point("SenderID")
-    receiver_id, receiver_type = end_point("ReceiverID")
-    envelope_id = stated(root, "EnvelopeIdentifier", pattern=_UUID)
-    message_id = stated(meta, "Identifier", "Message/MetaInformation/", _UUID)
-    format_name = stated(document, "Format", "Message/MetaInformation/Document/")
-    name = stated(document, "Name", "Message/MetaInformation/Document/")
+    meta = index(child(message, NS_VANS, "MetaInformation"))
+    document = index(child(meta, NS_VANS, "Document"))
+    (sender_id, sender_type), (receiver_id, receiver_type) = end_point("SenderID"), end_point("ReceiverID")
+    envelope_id = stated(root, "EnvelopeIdentifier", _UUID)
+    message_id = stated(meta, "Message/MetaInformation/Identifier", _UUID)
+    format_name = stated(document, f"{_DOCUMENT}/Format")
+    name = stated(document, f"{_DOCUMENT}/Name")
     if findings:
         return VansReading(findings=tuple(findings))
-    size = stated(document, "SizeInBytes", "Message/MetaInformation/Document/", _SIZE)
+    size = stated(document, f"{_DOCUMENT}/SizeInBytes", _SIZE)
     sent_at = stated(root, "SentDateTime")
-    data = stated(message, "Data", "Message/")
+    data = stated(message, "Message/Data")
     version = text(child(document, NS_VANS, "Version"))
-    transport = text(child(child(meta, NS_VANS, "Transport"), NS_VANS, "Type"))
+    transport = text(child(index(child(meta, NS_VANS, "Transport")), NS_VANS, "Type"))
     envelope = VansEnvelope(
         sender_id,
         sender_type,
@@ -100,25 +96,23 @@ def _read_message(root: etree._Element, message: etree._Element) -> VansReading:
     )
     if findings:
         return VansReading(envelope, findings=tuple(findings))
-    line = line_of(message)
     try:
         payload = binascii.a2b_base64("".join(data.split()), strict_mode=True)
     except ValueError:
         return VansReading(envelope, findings=(faults.VANS_BASE64.at("vans", "/VANSEnvelope/Message/Data", line),))
     if len(payload) != envelope.document.size_in_bytes:
-        place = "/VANSEnvelope/Message/MetaInformation/Document/SizeInBytes"
-        return VansReading(
-            envelope, findings=(faults.VANS_SIZE.at("vans", place, line, stated=size, actual=len(payload)),)
-        )
+        place = f"/VANSEnvelope/{_DOCUMENT}/SizeInBytes"
+        wrong = faults.VANS_SIZE.at("vans", place, line, stated=size, actual=len(payload))
+        return VansReading(envelope, findings=(wrong,))
     return VansReading(envelope, payload)
 
 
-def _read_receipt(root: etree._Element, receipt: etree._Element) -> VansReading:
+def _read_receipt(root: Index, receipt: etree._Element) -> VansReading:
     """NegativeVans, NegativeMessage or PositiveMessage; its sender is the receiver of the original."""
-    original = text(child(receipt, NS_VANS, "OriginalEnvelopeIdentifier"))
+    original = text(child(index(receipt), NS_VANS, "OriginalEnvelopeIdentifier"))
     if original is None:
-        field = "OriginalEnvelopeIdentifier"
-        place = f"{source_path(receipt)}/{field}"
+        place = f"{source_path(receipt)}/OriginalEnvelopeIdentifier"
+        field = place.rpartition("/VANSEnvelope/")[2]
         return VansReading(findings=(faults.VANS_FIELD_MISSING.at("vans", place, line_of(receipt), field=field),))
     return VansReading(
         receipt=OriginalRef(
@@ -142,8 +136,7 @@ def differences(
     if wrong_name or wrong_version:
         stated = " ".join(filter(None, (document.name, document.version)))
         actual = f"{head.type_code} {head.version_code}" if head else str(format)
-        place = "/VANSEnvelope/Message/MetaInformation/Document/Name"
-        yield faults.VANS_NAME.at("vans", place, stated=stated, actual=actual)
+        yield faults.VANS_NAME.at("vans", f"/VANSEnvelope/{_DOCUMENT}/Name", stated=stated, actual=actual)
     if envelope is not None:
         ends = (
             (vans.sender_type, vans.sender_id, envelope.sender.gln, "SenderID"),
