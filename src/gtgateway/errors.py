@@ -6,7 +6,8 @@
     ├── Overloaded              a bounded queue is full; the sender is asked to send again
     └── NotAllowed              the caller may not do this
 
-The docstring of a class is its message; a subclass says more in its arguments. None carries CPR numbers or clinical text.
+The docstring of a class is its message; a subclass says more in its arguments. None carries a CPR number
+or clinical text.
 """
 
 from __future__ import annotations

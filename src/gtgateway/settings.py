@@ -1,4 +1,4 @@
-"""One frozen `Settings`, one environment variable per field with the prefix `GTGATEWAY_`; unknown ones are refused by name."""
+"""One frozen `Settings`: one environment variable per field, prefix `GTGATEWAY_`; unknown ones are refused by name."""
 
 from __future__ import annotations
 

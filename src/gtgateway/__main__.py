@@ -1,0 +1,5 @@
+"""`python -m gtgateway`."""
+
+from gtgateway.cli import main
+
+main()

@@ -1,0 +1,62 @@
+"""What every call begins with: the gateway, the caller, the scope, the body within its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from gtgateway.api.problems import SCOPE_MISSING, TOO_LARGE, UNIDENTIFIED, ProblemError
+from gtgateway.bootstrap import Gateway
+from gtgateway.security.identity import Caller, Scope
+from gtgateway.security.permissions import holds
+
+
+def gateway_of(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def caller_of(request: Request, authorization: Annotated[str | None, Header()] = None) -> Caller:
+    """The identified caller, or 401."""
+    caller = gateway_of(request).clients.identify(authorization)
+    if caller is None:
+        raise ProblemError(UNIDENTIFIED)
+    return caller
+
+
+def scoped(*scopes: Scope) -> Callable[[Caller], Caller]:
+    """A dependency: the caller, who must have one of the scopes, or 403."""
+
+    def check(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+        if not holds(caller, *scopes):
+            raise ProblemError(SCOPE_MISSING)
+        return caller
+
+    return check
+
+
+async def body_of(request: Request) -> bytes:
+    """The body, or 413 as soon as it is known to be over GTGATEWAY_MAX_BODY."""
+    limit = gateway_of(request).settings.max_body
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and int(declared) > limit:
+        raise ProblemError(TOO_LARGE, limit=limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise ProblemError(TOO_LARGE, limit=limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+GatewayOf = Annotated[Gateway, Depends(gateway_of)]
+AnyCaller = Annotated[Caller, Depends(caller_of)]
+Sender = Annotated[Caller, Depends(scoped(Scope.MESSAGES_SEND))]
+Recipient = Annotated[Caller, Depends(scoped(Scope.RECORDS_RECEIVE, Scope.RECORDS_READ))]
+Checker = Annotated[Caller, Depends(scoped(Scope.CHECK, Scope.MESSAGES_SEND))]
+Receipter = Annotated[Caller, Depends(scoped(Scope.RECEIPTS_SEND, Scope.RECORDS_RECEIVE, Scope.MESSAGES_SEND))]
+Body = Annotated[bytes, Depends(body_of)]

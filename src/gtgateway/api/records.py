@@ -1,0 +1,180 @@
+"""`GET /records`: what municipality, region, hospital, GP and provider pull."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from gtgateway.api.calling import GatewayOf, Recipient
+from gtgateway.api.messages import utc_now
+from gtgateway.api.problems import BAD_REQUEST, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
+from gtgateway.bootstrap import Gateway
+from gtgateway.mappers.html_from_plan import html_from_plan
+from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
+from gtgateway.model.message import Envelope
+from gtgateway.model.plan import RehabilitationPlan
+from gtgateway.security.identity import Caller, Scope
+from gtgateway.security.permissions import holds, may_see_record
+from gtgateway.store.base import FeedEntry, StoredRecord
+
+router = APIRouter(tags=["records"])
+
+MAX_PAGE = 500
+MAX_WAIT = 60.0
+
+
+def cursor_of(position: int) -> str:
+    """The opaque cursor of a feed position."""
+    return base64.urlsafe_b64encode(b"r1:%d" % position).decode("ascii").rstrip("=")
+
+
+def position_of(cursor: str | None) -> int:
+    """The feed position of a cursor; none is the beginning."""
+    if not cursor:
+        return 0
+    try:
+        kind, _, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).partition(b":")
+        if kind != b"r1" or not 1 <= len(number) <= 18 or not number.isdigit():
+            raise ValueError
+        return int(number)
+    except (ValueError, binascii.Error):
+        raise ProblemError(BAD_REQUEST, reason="after") from None
+
+
+def _whose_feed(caller: Caller, wanted: str | None, gateway: Gateway) -> frozenset[str]:
+    """The organisations whose feed is asked for, units below included."""
+    if wanted is None:
+        if len(caller.acts_for) != 1:
+            raise ProblemError(BAD_REQUEST, reason="for")
+        return caller.organisations
+    for each in caller.acts_for:
+        organisation = gateway.tools.directory.by_id(each)
+        if organisation and (wanted == each or wanted in {identifier.value for identifier in organisation.identifiers}):
+            return gateway.tools.directory.subtree(each)
+    raise ProblemError(NOT_FOUND)
+
+
+@router.get("/records", summary="Feed of every change of what the caller may see")
+async def get_records(
+    gateway: GatewayOf,
+    caller: Recipient,
+    after: Annotated[str | None, Query(description="Cursor of the last page; none is the beginning.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT, description="Seconds to hold the call until something arrives.")
+    ] = 0,
+    wanted: Annotated[
+        str | None, Query(alias="for", description="Whose feed, for a client that acts for several.")
+    ] = None,
+) -> Response:
+    """At least once and in order. Asking again with a page's cursor says that the page was received."""
+    organisations = _whose_feed(caller, wanted, gateway)
+    position = position_of(after)
+    receives = holds(caller, Scope.RECORDS_RECEIVE)
+    if receives and position:
+        await gateway.store.mark_delivered(organisations, position, utc_now())
+    page = await gateway.store.feed(organisations, position, limit)
+    if not page.entries and wait:
+        await gateway.store.wait_for_feed(page.next, wait)
+        page = await gateway.store.feed(organisations, position, limit)
+    if receives and page.entries:
+        await gateway.store.mark_sent(organisations, page.next)
+    data = {"records": [_entry(entry) for entry in page.entries], "next": cursor_of(page.next), "more": page.more}
+    return Response(orjson.dumps(data), media_type="application/json")
+
+
+def _entry(entry: FeedEntry) -> dict[str, object]:
+    return {
+        "position": cursor_of(entry.position),
+        "change": entry.change,
+        "record_id": entry.record_id,
+        "version": entry.version,
+        "record": orjson.Fragment(entry.record) if entry.record else None,
+    }
+
+
+async def _own_record(record_id: str, gateway: Gateway, caller: Caller) -> StoredRecord:
+    stored = await gateway.store.record(record_id)
+    if stored is None or not may_see_record(caller, stored.organisations):
+        raise ProblemError(NOT_FOUND)
+    return stored
+
+
+@router.get("/records/{record_id}", summary="One record")
+async def get_record(record_id: str, gateway: GatewayOf, caller: Recipient, request: Request) -> Response:
+    """By `Accept`: `application/json` record, `application/xml` the plan as GGOP, `text/html` to read."""
+    stored = await _own_record(record_id, gateway, caller)
+    media_type = _wanted_media_type(request.headers.get("accept"))
+    headers = {"ETag": f'"{stored.version}"', "Vary": "Accept"}
+    if media_type == "application/json":
+        return Response(stored.record, 200, headers, media_type)
+    envelope, plan = await _plan_of(stored, gateway)
+    if media_type == "application/xml":
+        sent_at = envelope.sent_at.aware() if envelope.sent_at else utc_now()
+        return Response(
+            medcom_xml_from_plan(plan, envelope_id=envelope.envelope_id, sent_at=sent_at), 200, headers, media_type
+        )
+    page = html_from_plan(plan, orjson.loads(stored.record))
+    return Response(page, 200, headers | _PAGE_HEADERS, "text/html; charset=utf-8")
+
+
+#: The page holds no script; nothing from outside may run in it or be fetched by it.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+_OFFERED = ("application/json", "application/xml", "text/html")
+
+
+def _wanted_media_type(accept: str | None) -> str:
+    """The first offered type that the caller accepts, by its own order of preference."""
+    best, best_quality = None, 0.0
+    for part in (accept or "*/*").split(","):
+        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((_quality(piece[2:]) for piece in parameters if piece.startswith("q=")), 1.0)
+        offered = next((each for each in _OFFERED if _matches(name, each)), None)
+        if offered and quality > best_quality:
+            best, best_quality = offered, quality
+    if best is None:
+        raise ProblemError(NOT_ACCEPTABLE)
+    return best
+
+
+def _matches(name: str, offered: str) -> bool:
+    return name in ("*/*", offered) or (name.endswith("/*") and offered.startswith(name[:-1]))
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, RehabilitationPlan]:
+    """The plan of a record, read anew from the bytes that were received."""
+    body = await gateway.store.body(stored.message_id)
+    if body is None:
+        raise ProblemError(NOT_FOUND)
+    reading = await gateway.pool.read(body)
+    plans = (letter.plan for letter in reading.letters if letter.head.letter_id == stored.letter_id)
+    plan = next(plans, None)
+    if reading.envelope is None or plan is None:
+        raise ProblemError(NOT_FOUND)
+    return reading.envelope, plan
+
+
+@router.get("/records/{record_id}/original", summary="The received bytes, exactly")
+async def get_original(record_id: str, gateway: GatewayOf, caller: Recipient) -> Response:
+    stored = await _own_record(record_id, gateway, caller)
+    body = await gateway.store.body(stored.message_id)
+    if body is None:
+        raise ProblemError(NOT_FOUND)
+    return Response(body, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})

@@ -1,0 +1,78 @@
+"""The HTTP application: routers, and how exceptions become problems."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from gtgateway import __version__
+from gtgateway.api import catalogues, checks, health, messages, records
+from gtgateway.api.problems import (
+    BAD_REQUEST,
+    INTERNAL,
+    NOT_ALLOWED_METHOD,
+    NOT_FOUND,
+    UNAVAILABLE,
+    ProblemError,
+    problem_response,
+)
+from gtgateway.bootstrap import Gateway
+from gtgateway.errors import Overloaded, StoreUnavailable
+from gtgateway.logs import log
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """The application around a wired gateway; it opens and closes the gateway with its own life."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        await gateway.open()
+        try:
+            yield
+        finally:
+            await gateway.close()
+
+    app = FastAPI(
+        title="gtgateway",
+        version=__version__,
+        summary="Rehabilitation plans in, municipal records out.",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.gateway = gateway
+    for each in (messages, records, checks, catalogues, health):
+        app.include_router(each.router)
+
+    @app.exception_handler(ProblemError)
+    async def problem(_: Request, error: ProblemError) -> Response:
+        return error.response()
+
+    @app.exception_handler(RequestValidationError)
+    async def wrong_call(_: Request, error: RequestValidationError) -> Response:
+        # Names the parameters, never their values.
+        names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
+        return problem_response(BAD_REQUEST, reason=names)
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> Response:
+        return problem_response(NOT_ALLOWED_METHOD if error.status_code == 405 else NOT_FOUND)
+
+    @app.exception_handler(StoreUnavailable)
+    @app.exception_handler(Overloaded)
+    async def unavailable(_: Request, error: Exception) -> Response:
+        log.warning("unavailable", reason=type(error).__name__)
+        return problem_response(UNAVAILABLE)
+
+    @app.exception_handler(Exception)
+    async def internal(_: Request, error: Exception) -> Response:
+        log.error("internal_error", kind=type(error).__name__)
+        return problem_response(INTERNAL)
+
+    return app

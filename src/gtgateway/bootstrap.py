@@ -1,0 +1,101 @@
+"""The one composition root: settings in, everything wired out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from gtgateway.errors import ConfigurationError
+from gtgateway.law.calendar import Calendar
+from gtgateway.law.orders import Orders
+from gtgateway.mappers.archive_from_outcome import record_document, summary_document
+from gtgateway.parsers.hardened import Limits
+from gtgateway.pipeline import Tools
+from gtgateway.reading_pool import ReadingPool
+from gtgateway.residence.evidence import load_postcodes
+from gtgateway.residence.register import ResidenceRegister, open_register
+from gtgateway.routing.directory import Directory
+from gtgateway.security.identity import Clients, load_clients
+from gtgateway.settings import Settings
+from gtgateway.store.base import Store
+from gtgateway.store.sqlite import SqliteStore
+from gtgateway.validators.registry import Policy
+from gtgateway.validators.structure.xsd import Schemas
+
+
+def tools_from(settings: Settings) -> Tools:
+    """What reading and judging need, compiled once. Raises ConfigurationError."""
+    return Tools(
+        limits=Limits(
+            max_bytes=settings.max_body,
+            max_depth=settings.max_depth,
+            max_elements=settings.max_elements,
+            max_text=settings.max_text,
+            max_letters=settings.max_letters,
+        ),
+        schemas=Schemas.load(settings.xsd, settings.xsd_mode),
+        orders=Orders.load(),
+        directory=Directory.load(settings.directory),
+        calendar=Calendar(settings.closed_by_custom),
+        postcodes=load_postcodes(settings.postcodes),
+        policy=Policy(xml_without_discharge=settings.xml_without_discharge, egentraening=settings.egentraening),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A wired gateway: what the front door works with."""
+
+    settings: Settings
+    tools: Tools
+    store: Store
+    clients: Clients
+    register: ResidenceRegister
+    pool: ReadingPool
+
+    async def open(self) -> None:
+        await self.store.open()
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of the archive."""
+        self.pool.stop()
+        await self.register.close()
+        await self.store.close()
+
+
+def gateway_from(settings: Settings, *, development: bool = False) -> Gateway:
+    """A gateway of its settings. `development`: the packaged sample directory and `dev:<GLN>` tokens.
+
+    Raises ConfigurationError when a needed setting or file is missing or faulty.
+    """
+    if settings.directory is None and not development:
+        raise ConfigurationError(
+            "Set GTGATEWAY_DIRECTORY to the organisation directory, or use --dev for the sample one."
+        )
+    if settings.clients is None and not development:
+        raise ConfigurationError("Set GTGATEWAY_CLIENTS to the clients file; without one `serve` runs only with --dev.")
+    tools = tools_from(settings)
+    return Gateway(
+        settings=settings,
+        tools=tools,
+        store=store_from(settings),
+        clients=load_clients(settings.clients, tools.directory, development=development),
+        register=open_register(settings.residence),
+        pool=ReadingPool(
+            tools,
+            partial(tools_from, settings),
+            workers=settings.workers,
+            inline_limit=settings.inline_limit,
+            queue=settings.queue,
+        ),
+    )
+
+
+def store_from(settings: Settings) -> Store:
+    """The archive of GTGATEWAY_STORE. Raises ConfigurationError for one that is not known."""
+    scheme, _, path = settings.store.partition(":///")
+    if scheme == "sqlite" and path:
+        return SqliteStore(
+            path, record_document=record_document, summary_document=summary_document, queue=settings.queue
+        )
+    raise ConfigurationError(f"GTGATEWAY_STORE {settings.store}: use sqlite:///path.")

@@ -1,0 +1,314 @@
+"""The command line. Every command works on the same objects as the gateway."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import orjson
+import typer
+import uvicorn
+
+from gtgateway import catalogue, samples
+from gtgateway.app import create_app
+from gtgateway.bootstrap import gateway_from, store_from, tools_from
+from gtgateway.convert import Target, render
+from gtgateway.demo import run_demo
+from gtgateway.errors import ConfigurationError
+from gtgateway.logs import configure_logs
+from gtgateway.mappers.assessment_from_outcome import assessments
+from gtgateway.mappers.json_from_model import to_data
+from gtgateway.model.findings import Severity
+from gtgateway.model.outcome import Outcome, Verdict
+from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.pipeline import Regard, assess
+from gtgateway.routing.directory import Directory
+from gtgateway.settings import Settings, load_settings
+
+cli = typer.Typer(
+    name="gtgateway",
+    help="A gateway for Danish rehabilitation plans (genoptræningsplaner).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+directory_cli = typer.Typer(help="The organisation directory.", no_args_is_help=True)
+cli.add_typer(directory_cli, name="directory")
+
+
+def main() -> None:
+    """Run a command; a configuration fault is one sentence and exit code 2."""
+    try:
+        cli()
+    except ConfigurationError as error:
+        fail(str(error))
+
+
+def fail(sentence: str, code: int = 2) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise SystemExit(code)
+
+
+def settings_with_samples(**overrides: object) -> Settings:
+    """Settings for commands that need no directory of their own; says so when the sample one is used."""
+    settings = load_settings(**overrides)
+    if settings.directory is None:
+        typer.echo("Using the packaged sample directory (GTGATEWAY_DIRECTORY is not set).", err=True)
+    return settings
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,
+    dev: Annotated[bool, typer.Option("--dev", help="Sample directory and dev:<GLN> tokens; loopback only.")] = False,
+) -> None:
+    """The gateway."""
+    settings = settings_with_samples() if dev else load_settings()
+    if workers > 1 and settings.store.startswith("sqlite"):
+        fail("The embedded store belongs to one process: --workers above 1 needs GTGATEWAY_STORE=postgresql://….")
+    if dev and not is_loopback(host):
+        fail(f"Development mode answers on loopback only, not on {host}.")
+    configure_logs(readable=dev)
+    app = create_app(gateway_from(settings, development=dev))
+    if dev:
+        typer.secho("DEVELOPMENT MODE: anyone on this machine may act for any organisation.", fg="red", err=True)
+    typer.echo(f"gtgateway on http://{host}:{port}", err=True)
+    uvicorn.run(
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
+    )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cli.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End when every step is done.")] = False,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
+) -> None:
+    """Watch real plans travel from a hospital to a municipality."""
+    raise SystemExit(run_demo(settings_with_samples, once=once, port=port))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the archive of GTGATEWAY_STORE to the newest schema."""
+    import asyncio
+
+    store = store_from(load_settings())
+
+    async def open_and_close() -> None:
+        await store.open()
+        await store.close()
+
+    asyncio.run(open_and_close())
+    typer.echo("The archive has the newest schema.")
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+ReceivedAt = Annotated[
+    str | None, typer.Option("--received-at", help="Fixes the time of receipt, so that a result can be reproduced.")
+]
+Archive = Annotated[bool, typer.Option("--archive", help="Judge plans of earlier orders by their own order.")]
+
+
+@cli.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Message files.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON array, one object per letter.")] = False,
+    received_at: ReceivedAt = None,
+    order: Annotated[str | None, typer.Option(help="Judge by this order, e.g. BEK-2027.")] = None,
+    archive: Archive = False,
+) -> None:
+    """The full assessment of message files; nothing is stored.
+
+    Exit 0 all accepted, 1 some rejected, 2 some unreadable.
+    """
+    tools = tools_from(settings_with_samples())
+    at = instant(received_at)
+    regard = Regard.ARCHIVE if archive else Regard.LIVE
+    outcomes = [(file, assess(content(file), tools, at, regard=regard, order_id=order)) for file in files]
+    if json:
+        everything = [each for _, outcome in outcomes for each in assessments(outcome)]
+        print_json(everything)
+    else:
+        for file, outcome in outcomes:
+            show(file, outcome)
+    verdicts = {outcome.verdict for _, outcome in outcomes}
+    raise SystemExit(2 if Verdict.UNREADABLE in verdicts else 1 if Verdict.REJECTED in verdicts else 0)
+
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFORMATION: "blue"}
+
+
+def show(file: Path, outcome: Outcome) -> None:
+    """A message for people: the verdict, then one line per finding, then what follows."""
+    colour = "green" if outcome.verdict is Verdict.ACCEPTED else "red"
+    name = outcome.reading.format_name or "?"
+    typer.echo(f"{file}: {typer.style(outcome.verdict.upper(), fg=colour, bold=True)} ({name})")
+    for letter in outcome.letters:
+        order = f", {letter.order_id} ({letter.order_basis})" if letter.order_id else ""
+        typer.echo(f"  brev {letter.letter.head.letter_id}: {letter.verdict}{order}")
+    for finding in outcome.all_findings:
+        place = finding.source_path or finding.path
+        line = f":{finding.line}" if finding.line else ""
+        basis = f" ({finding.basis})" if finding.basis else ""
+        severity = typer.style(f"{finding.severity:<11}", fg=_COLOURS[finding.severity])
+        typer.echo(f"  {finding.rule:<15} {severity} {place}{line}  {finding.text.da}{basis}")
+    for letter in outcome.letters:
+        if letter.route and letter.verdict is Verdict.ACCEPTED:
+            for entry in letter.route.entries:
+                sent = "" if entry.deliver else ", sendes ikke"
+                typer.echo(f"  → {entry.role:<11} {entry.organisation.name} ({entry.basis}{sent})")
+        if letter.deadlines and letter.verdict is Verdict.ACCEPTED:
+            typer.echo(f"  ⏱ {letter.deadlines.explanation.da}")
+
+
+@cli.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="A message file.")],
+    to: Annotated[Target, typer.Option(help="The format to make.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write; standard output if not given.")
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show, per field, the source path it came from.")] = False,
+    received_at: ReceivedAt = None,
+    archive: Archive = False,
+) -> None:
+    """A message in another format (its first plan); nothing is stored. Exit 1 when it cannot be made."""
+    at = instant(received_at)
+    tools = tools_from(settings_with_samples())
+    outcome = assess(content(file), tools, at, regard=Regard.ARCHIVE if archive else Regard.LIVE)
+    made = None
+    if outcome.letters and outcome.reading.envelope:
+        made = render(outcome.letters[0], outcome.reading.envelope, to, at)
+    if made is None:
+        show(file, outcome)
+        fail(f"{file} cannot be converted to {to}.", 2 if outcome.verdict is Verdict.UNREADABLE else 1)
+    if output:
+        output.write_bytes(made)
+    else:
+        sys.stdout.buffer.write(made)
+        sys.stdout.buffer.flush()
+    if trace:
+        for row in outcome.letters[0].letter.trace.rows:
+            typer.echo(f"{row.target:<48} {row.source_path}:{row.line}", err=True)
+
+
+@cli.command()
+def sample(
+    level: Level = Level.ALMEN,
+    discharged: Annotated[str | None, typer.Option(help="Day of discharge, yyyy-mm-dd; today if not given.")] = None,
+    format: Annotated[Target, typer.Option(help="ggop or xdis91.")] = Target.GGOP,
+    seed: int = 0,
+    count: Annotated[int, typer.Option(min=1)] = 1,
+    faults: Annotated[str | None, typer.Option(help="Plant the fault that this rule finds.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A folder: one file each.")] = None,
+) -> None:
+    """Valid synthetic plans with official test persons; the same arguments give the same plans."""
+    if faults is not None and faults not in samples.FAULTS:
+        fail(f"Faults that can be planted: {', '.join(samples.FAULTS)}.")
+    day = date.fromisoformat(discharged) if discharged else datetime.now(COPENHAGEN).date()
+    if output is None and count > 1:
+        fail("Several samples need a folder: -o DIR.")
+    for number in range(count):
+        body = samples.sample_message(level, day, format, number=number, seed=seed, fault=faults)
+        if output is None:
+            sys.stdout.buffer.write(body)
+        else:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / f"{level}-{day}-{seed}-{number:04d}.xml").write_bytes(body)
+
+
+def content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        fail(f"{file}: {error.strerror}.")
+
+
+def instant(text: str | None) -> datetime:
+    """A point in time; without zone it is Danish time; none is now."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"{text} is not a time; write for example 2026-11-25T10:30.")
+    return found if found.tzinfo else found.replace(tzinfo=COPENHAGEN)
+
+
+# --- catalogues -------------------------------------------------------------------------------------------------------
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
+@cli.command()
+def rules(
+    rule: Annotated[str | None, typer.Argument(help="One rule, e.g. GOP-ROUTE-04.")] = None, json: AsJson = False
+) -> None:
+    """The rule catalogue."""
+    found = [each for each in catalogue.rules() if rule is None or each["id"] == rule]
+    if not found:
+        fail(f"There is no rule {rule}.", 1)
+    if json:
+        print_json(found)
+        return
+    for each in found:
+        typer.echo(catalogue.rule_lines(each, full=rule is not None))
+
+
+@cli.command()
+def orders(json: AsJson = False) -> None:
+    """The orders: from when to when each is in force, and who receives what."""
+    found = catalogue.orders(tools_from(settings_with_samples()).orders)
+    if json:
+        print_json(found)
+        return
+    for each in found:
+        typer.echo(catalogue.order_lines(each))
+
+
+@cli.command()
+def mappings(
+    name: Annotated[str | None, typer.Argument(help="One mapping, e.g. plan_from_medcom_xml.")] = None,
+    json: AsJson = False,
+) -> None:
+    """The mapping tables: which element becomes which field."""
+    found = {key: rows for key, rows in catalogue.mappings().items() if name in (None, key)}
+    if not found:
+        fail(f"There is no mapping {name}; there are: {', '.join(catalogue.mappings())}.", 1)
+    if json:
+        print_json(found)
+        return
+    for key, rows in found.items():
+        typer.echo(key)
+        for row in rows:
+            typer.echo(f"  {row['target'] or '—':<46} {row['source']}  {row['note'] or ''}".rstrip())
+
+
+@directory_cli.command("check")
+def directory_check(file: Annotated[Path, typer.Argument(help="A directory file or folder.")]) -> None:
+    """Every fault of a directory, or how many organisations it holds. Exit 2 when it cannot be used."""
+    found = Directory.load(file)
+    typer.echo(f"{file}: {len(found.all)} organisations, no faults.")
+
+
+def print_json(value: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(to_data(value), option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.buffer.flush()

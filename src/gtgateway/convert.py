@@ -1,0 +1,65 @@
+"""A judged letter in another format."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
+from gtgateway.mappers.html_from_plan import html_from_plan
+from gtgateway.mappers.json_from_model import to_json
+from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
+from gtgateway.model.message import Envelope
+from gtgateway.model.outcome import LetterOutcome
+
+
+class Target(StrEnum):
+    """What a message can be converted to."""
+
+    PLAN = "plan"  #: canonical plan, JSON
+    RECORD = "record"  #: municipal record, JSON; only for an accepted message
+    GGOP = "ggop"  #: MedCom XML
+    XDIS91 = "xdis91"  #: clinical e-mail, MedCom XML
+    HTML = "html"  #: readable plan
+
+    @property
+    def media_type(self) -> str:
+        match self:
+            case Target.PLAN | Target.RECORD:
+                return "application/json"
+            case Target.GGOP | Target.XDIS91:
+                return "application/xml"
+            case Target.HTML:
+                return "text/html; charset=utf-8"
+
+
+def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime) -> bytes | None:
+    """One letter in a format, or None when it cannot be made.
+
+    A plan that the law refuses can still be converted; a record needs acceptance.
+    """
+    plan = letter.letter.plan
+    if plan is None:
+        return None
+    sent_at = envelope.sent_at.aware() if envelope.sent_at else at
+    match to:
+        case Target.PLAN:
+            return to_json(plan)
+        case Target.RECORD:
+            return to_json(letter.record) if letter.record else None
+        case Target.GGOP:
+            return medcom_xml_from_plan(
+                plan,
+                envelope_id=envelope.envelope_id,
+                sent_at=sent_at,
+                wants_positive_receipt=envelope.wants_positive_receipt,
+            )
+        case Target.XDIS91:
+            return clinical_email_from_plan(
+                plan,
+                envelope_id=envelope.envelope_id,
+                sent_at=sent_at,
+                wants_positive_receipt=envelope.wants_positive_receipt,
+            )
+        case Target.HTML:
+            return html_from_plan(plan, letter.record).encode("utf-8")

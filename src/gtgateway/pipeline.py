@@ -1,0 +1,313 @@
+"""The corridor: bytes in, everything that follows from them out. Read it from top to bottom.
+
+    read      1 read_envelope    parsers/                    bytes → envelope, letters (hardened)
+              2 check_structure  validators/structure        tree → findings
+              3 plan_from        mappers/                    tree → RehabilitationPlan + findings
+    judge     4 govern           law/                        discharge date → Order
+              5 find_residence   residence/                  plan, directory → municipality and region
+              6 route            routing/                    plan, Order, directory → recipients
+              7 compute_deadlines law/                       plan, Order → Deadlines
+              8 check_rules      validators/rules            all of the above → findings
+              9 record_from_plan mappers/                    → MunicipalRecord
+             10 decide, reply    acknowledgements/           findings → the answer
+
+`read` and `judge` touch nothing: no clock, store, network or global state. `assess` is both in a row; `check`,
+`convert` and the benchmarks call it, so that an integrator tests exactly what production runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gtgateway.acknowledgements.decide import decide
+from gtgateway.acknowledgements.reply import make_reply
+from gtgateway.law.calendar import Calendar
+from gtgateway.law.deadlines import compute_deadlines
+from gtgateway.law.governing import govern
+from gtgateway.law.orders import Orders
+from gtgateway.mappers.plan_from_clinical_email import plan_from_clinical_email
+from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml
+from gtgateway.mappers.record_from_plan import record_from_plan
+from gtgateway.mappers.table import Mapped
+from gtgateway.model import faults
+from gtgateway.model.findings import Fault, Finding, Layer, LayerResult, Severity, Validity
+from gtgateway.model.message import Action, Envelope, Format, Letter, Reading
+from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
+from gtgateway.model.plan import COPENHAGEN
+from gtgateway.parsers.envelope import ParsedLetter, read_envelope
+from gtgateway.parsers.hardened import Limits
+from gtgateway.residence.evidence import Postcodes, find_residence
+from gtgateway.routing.directory import Directory
+from gtgateway.routing.receiver import check_receiver
+from gtgateway.routing.route import route
+from gtgateway.validators.quality import quality
+from gtgateway.validators.registry import Facts, Policy, check_rules
+from gtgateway.validators.structure.xsd import Schemas, check_structure
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What reading and judging need, compiled once at start-up."""
+
+    limits: Limits
+    schemas: Schemas
+    orders: Orders
+    directory: Directory
+    calendar: Calendar
+    postcodes: Postcodes
+    policy: Policy
+
+
+class Regard(StrEnum):
+    """How earlier orders are regarded: `live` refuses them (GOP-REGIME-02), `archive` judges by them."""
+
+    LIVE = "live"
+    ARCHIVE = "archive"
+
+
+PLAN_FROM: dict[Format, Callable[[ParsedLetter], Mapped]] = {
+    Format.GGOP: plan_from_medcom_xml,
+    Format.XDIS91: plan_from_clinical_email,
+}
+
+
+# --- read -------------------------------------------------------------------------------------------------------------
+
+
+def read(body: bytes, tools: Tools) -> Reading:
+    """What the bytes say. Faults are findings; nothing is raised for a faulty document."""
+    parsed = read_envelope(body, tools.limits)
+    structure = check_structure(parsed, tools.schemas)
+    letters = tuple(
+        _read_letter(parsed.format, letter, found) for letter, found in zip(parsed.letters, structure, strict=True)
+    )
+    return Reading(
+        parsed.digest,
+        parsed.size,
+        parsed.format,
+        parsed.vans,
+        parsed.envelope,
+        letters,
+        parsed.findings,
+        parsed.receipt,
+    )
+
+
+def _read_letter(format: Format | None, letter: ParsedLetter, structure: tuple[Finding, ...]) -> Letter:
+    identity = LayerResult.of(Layer.ENVELOPE, letter.findings)
+    plan_from = PLAN_FROM.get(format) if format else None
+    if plan_from is None or any(finding.rule == faults.MSG_VERSION.rule for finding in letter.findings):
+        # Another standard or version: what its elements mean is not known.
+        layers = (identity, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.STRUCTURE, Layer.MAPPING)))
+        return Letter(letter.head, letter.digest, None, layers, source_path=letter.source_path, line=letter.line)
+    mapped = plan_from(letter)
+    layers = (
+        identity,
+        LayerResult.of(Layer.STRUCTURE, (*structure, *(f for f in mapped.findings if f.layer is Layer.STRUCTURE))),
+        LayerResult.of(Layer.MAPPING, (f for f in mapped.findings if f.layer is not Layer.STRUCTURE)),
+    )
+    return Letter(letter.head, letter.digest, mapped.plan, layers, mapped.trace, letter.source_path, letter.line)
+
+
+# --- judge ------------------------------------------------------------------------------------------------------------
+
+
+def judge(
+    reading: Reading,
+    known: Known,
+    tools: Tools,
+    received_at: datetime,
+    *,
+    regard: Regard = Regard.LIVE,
+    order_id: str | None = None,
+) -> Outcome:
+    """Everything that follows from a reading, received at an instant. `order_id` judges by that order (the bench)."""
+    if reading.receipt is not None:
+        reply, envelope_receipt = make_reply(reading, None, received_at)
+        return Outcome(
+            reading, Verdict.ACCEPTED, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
+        )
+    envelope = reading.envelope
+    if envelope is None or not reading.letters:
+        reply, envelope_receipt = make_reply(reading, None, received_at)
+        return Outcome(
+            reading, Verdict.UNREADABLE, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
+        )
+    repeat = repeat_of(reading, known)
+    if repeat is Repeat.REPLAY and known.answer is not None:
+        return _replayed(reading, envelope, known, received_at)
+    if repeat in _REFUSED_REPEATS:
+        letters = tuple(_refused(letter, _REFUSED_REPEATS[repeat], reading) for letter in reading.letters)
+    elif known.copy_of is not None:
+        letters = tuple(_copy(letter) for letter in reading.letters)
+    else:
+        letters = tuple(
+            _judge_letter(letter, reading, known, tools, received_at, regard, order_id) for letter in reading.letters
+        )
+        if repeat is Repeat.CHANGED_AFTER_REFUSAL:
+            letters = tuple(_with(letter, faults.MSG_CHANGED_AFTER_REFUSAL) for letter in letters)
+    # All or nothing: several plans in one Emessage are one message (readings no. 16).
+    if any(letter.verdict is Verdict.REJECTED for letter in letters):
+        letters = tuple(
+            letter if letter.verdict is Verdict.REJECTED else _with(letter, faults.MSG_OTHER_LETTER_REFUSED)
+            for letter in letters
+        )
+        verdict = Verdict.REJECTED
+    else:
+        verdict = Verdict.ACCEPTED
+    acknowledgement = decide(
+        envelope, [(each.letter.head, each.verdict is Verdict.ACCEPTED, each.findings) for each in letters]
+    )
+    reply, envelope_receipt = make_reply(reading, acknowledgement, received_at)
+    return Outcome(
+        reading, verdict, repeat, letters, reading.findings, acknowledgement, reply, envelope_receipt, received_at
+    )
+
+
+def assess(
+    body: bytes,
+    tools: Tools,
+    received_at: datetime,
+    *,
+    known: Known | None = None,
+    regard: Regard = Regard.LIVE,
+    order_id: str | None = None,
+) -> Outcome:
+    """`read` and `judge` in a row: the full assessment of a message, nothing stored."""
+    return judge(read(body, tools), known or Known(), tools, received_at, regard=regard, order_id=order_id)
+
+
+def repeat_of(reading: Reading, known: Known) -> Repeat:
+    """The duplicate table of house.md 4, in its order."""
+    answer = known.answer
+    if answer is not None:
+        if answer.content_digest == reading.content_digest:
+            return Repeat.REPLAY
+        return Repeat.CHANGED_AFTER_OK if answer.accepted else Repeat.CHANGED_AFTER_REFUSAL
+    return Repeat.VANS_ID_REUSED if known.vans_id_used else Repeat.NONE
+
+
+_REFUSED_REPEATS = {
+    Repeat.CHANGED_AFTER_OK: faults.MSG_CHANGED_CONTENT,
+    Repeat.VANS_ID_REUSED: faults.VANS_ID_REUSED,
+}
+
+
+def _replayed(reading: Reading, envelope: Envelope, known: Known, received_at: datetime) -> Outcome:
+    """The first answer again, quoting the envelope that it answers now."""
+    assert known.answer is not None
+    first = known.answer
+    acknowledgement = replace(first.acknowledgement, envelope_id=envelope.envelope_id)
+    reply, envelope_receipt = make_reply(reading, acknowledgement, received_at, status=first.status)
+    verdict = Verdict.ACCEPTED if first.accepted else Verdict.REJECTED
+    return Outcome(
+        reading,
+        verdict,
+        Repeat.REPLAY,
+        (),
+        reading.findings,
+        acknowledgement,
+        reply,
+        envelope_receipt,
+        received_at,
+    )
+
+
+def _judge_letter(
+    letter: Letter,
+    reading: Reading,
+    known: Known,
+    tools: Tools,
+    received_at: datetime,
+    regard: Regard,
+    order_id: str | None,
+) -> LetterOutcome:
+    plan = letter.plan
+    if plan is None or reading.format is None:
+        layers = (*letter.layers, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.LAW, Layer.ROUTING)))
+        return LetterOutcome(letter, Verdict.REJECTED, Action.NEW, None, None, layers)
+    received_on = received_at.astimezone(COPENHAGEN).date()
+    governing = govern(plan, received_on, tools.orders, archive=regard is Regard.ARCHIVE, order_id=order_id)
+    residence = find_residence(
+        plan, tools.directory, governing.day, known.residence.get(letter.head.letter_id), tools.postcodes
+    )
+    recipients = route(plan, governing, tools.directory, residence, received_on)
+    deadlines = compute_deadlines(plan, governing, received_on, tools.calendar, residence.municipality)
+    facts = Facts(
+        plan=plan,
+        governing=governing,
+        received_at=received_at,
+        format=reading.format,
+        route=recipients,
+        deadlines=deadlines,
+        known=known,
+        letter_id=letter.head.letter_id,
+        policy=tools.policy,
+    )
+    found = (*check_receiver(plan, tools.directory, governing.day, letter.trace), *check_rules(facts, letter.trace))
+    layers = (
+        *letter.layers,
+        *(LayerResult.of(layer, (f for f in found if f.layer is layer)) for layer in (Layer.LAW, Layer.ROUTING)),
+    )
+    findings = tuple(finding for layer in layers for finding in layer.findings)
+    accepted = all(layer.validity is not Validity.INVALID for layer in layers)
+    hints = quality(plan, findings)
+    record = (
+        record_from_plan(
+            letter,
+            format=reading.format_name or str(reading.format),
+            digest=reading.digest,
+            received_at=received_at,
+            governing=governing,
+            deadlines=deadlines,
+            route=recipients,
+            findings=findings,
+            quality=hints,
+        )
+        if accepted
+        else None
+    )
+    return LetterOutcome(
+        letter,
+        Verdict.ACCEPTED if accepted else Verdict.REJECTED,
+        Action.NEW,
+        governing.order.id,
+        governing.basis,
+        layers,
+        deadlines,
+        recipients,
+        record,
+        hints,
+    )
+
+
+def _refused(letter: Letter, fault: Fault, reading: Reading) -> LetterOutcome:
+    """Refused for what the message is, not for what the plan says: later layers are skipped."""
+    envelope_id = reading.vans.envelope_id if reading.vans else ""
+    finding = fault.at(
+        "letter_id", letter.source_path, letter.line, letter_id=letter.head.letter_id, envelope_id=envelope_id
+    )
+    layers = (
+        LayerResult.of(Layer.ENVELOPE, (finding,)),
+        *(LayerResult(layer, Validity.SKIPPED) for layer in Layer if layer is not Layer.ENVELOPE),
+    )
+    return LetterOutcome(letter, Verdict.REJECTED, Action.NEW, None, None, layers)
+
+
+def _copy(letter: Letter) -> LetterOutcome:
+    """A copy that the sender itself sends: answered as accepted, linked to its plan, no second record."""
+    return LetterOutcome(letter, Verdict.ACCEPTED, Action.COPY, None, None, letter.layers)
+
+
+def _with(outcome: LetterOutcome, fault: Fault) -> LetterOutcome:
+    """The outcome with one more finding of the envelope layer; an error takes the record away."""
+    letter = outcome.letter
+    finding = fault.at("letter_id", letter.source_path, letter.line, letter_id=letter.head.letter_id)
+    first, *rest = outcome.layers
+    layers = (LayerResult.of(first.layer, (*first.findings, finding)), *rest)
+    if fault.severity is not Severity.ERROR:
+        return replace(outcome, layers=layers)
+    return replace(outcome, layers=layers, verdict=Verdict.REJECTED, record=None)

@@ -1,0 +1,125 @@
+"""Who is calling: bearer tokens of the clients file, or `dev:<GLN>` in development mode (contract, section 2).
+
+The clients file is TOML; a token is known by its SHA-256 only:
+
+    [[client]]
+    name = "ouh-integration"
+    token_sha256 = "9f86d081…"                       # 64 hex digits: printf %s "$TOKEN" | sha256sum
+    acts_for = ["gln:5790001354145"]                  # gln:, sor:, kommunekode:, regionskode:; units below are included
+    scopes = ["messages:send"]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from gtgateway.errors import ConfigurationError
+from gtgateway.model.identifiers import IdentifierKind
+from gtgateway.routing.directory import Directory
+
+
+class Scope(StrEnum):
+    """What a client may do for the organisations that it acts for."""
+
+    MESSAGES_SEND = "messages:send"  #: POST plans, see their state, follow the sender's feed
+    RECORDS_RECEIVE = "records:receive"  #: pull the feed and thereby move deliveries; one client per organisation
+    RECORDS_READ = "records:read"  #: read records without moving deliveries (screens, reports)
+    RECEIPTS_SEND = "receipts:send"  #: receipts for what was delivered
+    CHECK = "check"  #: check and convert; nothing stored
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An identified client. `organisations` are directory ids, units below included; `glns` what it named itself."""
+
+    name: str
+    acts_for: tuple[str, ...]  #: directory ids of the organisations named for it
+    organisations: frozenset[str]
+    scopes: frozenset[Scope]
+    glns: frozenset[str] = frozenset()
+    development: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The clients that may call, by the SHA-256 of their token."""
+
+    directory: Directory
+    by_token: Mapping[str, Caller] = field(default_factory=dict)
+    development: bool = False
+
+    def identify(self, authorization: str | None) -> Caller | None:
+        """The caller of an `Authorization` header, or None. Never says why not."""
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > 4096:
+            return None
+        if self.development and (match := _DEVELOPMENT.fullmatch(token)):
+            return self._development_caller(match[1])
+        # Looked up by its hash: how long that takes tells nothing of a token.
+        return self.by_token.get(hashlib.sha256(token.encode("utf-8", "replace")).hexdigest())
+
+    def _development_caller(self, gln: str) -> Caller:
+        organisation = self.directory.find(IdentifierKind.GLN, gln)
+        return Caller(
+            name=f"dev:{gln}",
+            acts_for=(organisation.id,) if organisation else (),
+            organisations=self.directory.subtree(organisation.id) if organisation else frozenset(),
+            scopes=frozenset(Scope),
+            glns=frozenset((gln,)),
+            development=True,
+        )
+
+
+_DEVELOPMENT = re.compile(r"dev:([0-9A-Za-z]{1,35})")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def load_clients(path: Path | None, directory: Directory, *, development: bool = False) -> Clients:
+    """Clients of a file. Raises ConfigurationError that names every fault of the file at once."""
+    if path is None:
+        return Clients(directory, development=development)
+    try:
+        entries = tomllib.loads(path.read_text("utf-8")).get("client", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"Clients file {path}: {type(error).__name__}.") from None
+    faults: list[str] = []
+    callers: dict[str, Caller] = {}
+    receivers: dict[str, str] = {}
+    for number, entry in enumerate(entries, start=1):
+        name = str(entry.get("name") or f"client {number}")
+        unknown = sorted(set(entry) - {"name", "token_sha256", "acts_for", "scopes"})
+        faults += [f"{name}: unknown field {key}" for key in unknown]
+        digest = str(entry.get("token_sha256", "")).lower()
+        if not _DIGEST.fullmatch(digest):
+            faults.append(f"{name}: token_sha256 is not a SHA-256 in hex")
+        elif digest in callers:
+            faults.append(f"{name}: the same token as {callers[digest].name}")
+        scopes = frozenset(scope for scope in Scope if scope in entry.get("scopes", ()))
+        faults += [f"{name}: unknown scope {scope}" for scope in entry.get("scopes", ()) if scope not in list(Scope)]
+        named: list[str] = []
+        for text in entry.get("acts_for", ()):
+            kind, _, value = str(text).partition(":")
+            found = directory.find(IdentifierKind(kind), value) if kind in _KINDS else None
+            if found is None:
+                faults.append(f"{name}: acts_for {text} is not in the directory")
+            else:
+                named.append(found.id)
+                if Scope.RECORDS_RECEIVE in scopes and receivers.setdefault(found.id, name) != name:
+                    faults.append(f"{name}: {receivers[found.id]} already receives for {text}")
+        if not named:
+            faults.append(f"{name}: acts for nobody")
+        below = frozenset(unit for each in named for unit in directory.subtree(each))
+        callers[digest] = Caller(name, tuple(dict.fromkeys(named)), below, scopes)
+    if faults:
+        raise ConfigurationError(f"Clients file {path}: {'; '.join(faults)}.")
+    return Clients(directory, callers, development)
+
+
+_KINDS = ("gln", "sor", "kommunekode", "regionskode")

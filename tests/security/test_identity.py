@@ -1,0 +1,107 @@
+"""Who is calling: tokens of the clients file, and development mode."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gtgateway.data import packaged
+from gtgateway.errors import ConfigurationError
+from gtgateway.routing.directory import Directory
+from gtgateway.security.identity import Clients, Scope, load_clients
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    return Directory.load()
+
+
+@pytest.fixture
+def clients(directory: Directory) -> Clients:
+    return load_clients(packaged("samples", "clients.toml"), directory)
+
+
+def test_a_token_of_the_file_is_known_by_its_hash(clients: Clients) -> None:
+    caller = clients.identify("Bearer sample-odense")
+    assert caller is not None
+    assert caller.name == "odense-record-system"
+    assert caller.scopes == {Scope.RECORDS_RECEIVE, Scope.RECEIPTS_SEND}
+
+
+def test_an_organisation_includes_the_units_below_it(clients: Clients, directory: Directory) -> None:
+    caller = clients.identify("Bearer sample-odense")
+    assert caller is not None
+    (named,) = caller.acts_for
+    assert caller.organisations == directory.subtree(named)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", "Basic sample-ouh", "sample-ouh", "Bearer sample-ou", "Bearer " + "x" * 5000],
+)
+def test_anything_else_is_nobody(clients: Clients, header: str | None) -> None:
+    assert clients.identify(header) is None
+
+
+def test_development_tokens_count_only_in_development_mode(clients: Clients, directory: Directory) -> None:
+    header = "Bearer dev:5790000121441"
+    assert clients.identify(header) is None
+    caller = load_clients(None, directory, development=True).identify(header)
+    assert caller is not None
+    assert caller.development
+    assert "5790000121441" in caller.glns
+    assert caller.scopes == set(Scope)
+
+
+def test_a_development_token_of_an_unknown_number_acts_for_no_organisation(directory: Directory) -> None:
+    caller = load_clients(None, directory, development=True).identify("Bearer dev:5790000000005")
+    assert caller is not None
+    assert caller.organisations == frozenset()
+
+
+def test_every_fault_of_the_file_is_named_at_once(tmp_path: Path, directory: Directory) -> None:
+    digest = hashlib.sha256(b"t").hexdigest()
+    file = tmp_path / "clients.toml"
+    file.write_text(
+        f"""
+[[client]]
+name = "a"
+token_sha256 = "abc"
+acts_for = ["gln:0000000000000"]
+scopes = ["everything"]
+colour = "red"
+[[client]]
+name = "b"
+token_sha256 = "{digest}"
+acts_for = ["kommunekode:0461"]
+scopes = ["records:receive"]
+[[client]]
+name = "c"
+token_sha256 = "{digest}"
+acts_for = ["kommunekode:0461"]
+scopes = ["records:receive"]
+"""
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load_clients(file, directory)
+    for fault in (
+        "a: unknown field colour",
+        "a: token_sha256",
+        "a: unknown scope everything",
+        "a: acts_for gln:0000000000000",
+        "a: acts for nobody",
+        "c: the same token as b",
+        "c: b already receives",
+    ):
+        assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["not toml [", ""])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, directory: Directory, text: str) -> None:
+    file = tmp_path / "clients.toml"
+    if text:
+        file.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"clients\.toml"):
+        load_clients(file, directory)
