@@ -227,7 +227,7 @@ in_force_from = {start}
 live = true
 source = "prøve"
 levels = {{ almen = "almen genoptræning" }}
-clocks = {{ counted_from = "discharge", owners = {{ almen = "region" }}, notify_days = 4, start_days = 7, source = "s" }}
+clocks = {{ counted_from = "discharge", owners = {{ almen = "region" }}, notify_days = 4, start_days = 7, source = "" }}
 [[order.routing]]
 course = "{course}"
 basis = "§ 4"

@@ -1,0 +1,87 @@
+"""The answer that leaves for a message, in the sender's own format and envelope, and the envelope's own receipt."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from gtgateway.acknowledgements.as_medcom_xml import fault_line, receipt_name, receipt_xml
+from gtgateway.acknowledgements.as_vans import vans_message, vans_receipt
+from gtgateway.model.acknowledgement import Acknowledgement, AcknowledgementCode, Reply
+from gtgateway.model.findings import Severity
+from gtgateway.model.message import Reading
+
+XML = "application/xml"
+PROBLEM = "application/problem+json"
+
+
+def make_reply(
+    reading: Reading, acknowledgement: Acknowledgement | None, at: datetime, *, status: int | None = None
+) -> tuple[Reply, Reply | None]:
+    """The answer and, for a message in a VANSEnvelope, the receipt of that envelope (the same when that is the answer).
+
+    `acknowledgement` None: the letters could not be read, or the message is itself a receipt, which is never answered.
+    Unreadable without a VANSEnvelope gives 400 without a body; the HTTP layer describes the problem. `at` is an aware
+    instant; all ids follow from it and the message, so that the same judgement gives the same bytes. `status` is the
+    first answer's when it is sent again.
+    """
+    if reading.receipt is not None:
+        return Reply(204, XML, None), None
+    if acknowledgement is None:
+        if reading.vans is None:
+            return Reply(400, PROBLEM, None), None
+        refused = Reply(422, XML, _envelope_receipt(reading, at, broken=True))
+        return refused, refused
+
+    accepted = acknowledgement.code is AcknowledgementCode.OK
+    letter_status = status or (201 if accepted else 422)
+    if reading.vans is None:
+        if not acknowledgement.due:
+            return Reply(204, XML, None), None
+        return Reply(letter_status, XML, _letter_receipt(reading, acknowledgement, at)), None
+
+    envelope_receipt = Reply(201, XML, _envelope_receipt(reading, at, broken=False))
+    if not acknowledgement.due:
+        return envelope_receipt, envelope_receipt
+    name, version = receipt_name(acknowledgement)
+    body = vans_message(
+        reading.vans,
+        _letter_receipt(reading, acknowledgement, at),
+        name=f"MCM:{name}",
+        version=version,
+        envelope_id=_uuid(reading, at, "vans envelope"),
+        message_id=_uuid(reading, at, "vans message"),
+        sent_at=at,
+    )
+    return Reply(letter_status, XML, body), envelope_receipt
+
+
+def _letter_receipt(reading: Reading, acknowledgement: Acknowledgement, at: datetime) -> bytes:
+    return receipt_xml(
+        acknowledgement,
+        receipt_id=_short_id(reading, at, "envelope"),
+        letter_id=_short_id(reading, at, "letter"),
+        sent_at=at,
+    )
+
+
+def _envelope_receipt(reading: Reading, at: datetime, *, broken: bool) -> bytes:
+    assert reading.vans is not None
+    errors = (fault_line(each) for each in reading.findings if each.severity is Severity.ERROR)
+    error = (" ".join(errors) or "Indholdet kan ikke læses.") if broken else None
+    return vans_receipt(reading.vans, error=error, envelope_id=_uuid(reading, at, "vans receipt"), sent_at=at)
+
+
+def _seed(reading: Reading, at: datetime, purpose: str) -> bytes:
+    return sha256(f"{reading.digest} {at.isoformat()} {purpose}".encode()).digest()
+
+
+def _short_id(reading: Reading, at: datetime, purpose: str) -> str:
+    """14 characters A-Z and 2-7, as MedCom's ids have room for."""
+    return b32encode(_seed(reading, at, purpose))[:14].decode("ascii")
+
+
+def _uuid(reading: Reading, at: datetime, purpose: str) -> str:
+    return str(UUID(bytes=_seed(reading, at, purpose)[:16], version=5))
