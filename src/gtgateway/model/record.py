@@ -12,11 +12,13 @@ from gtgateway.model.message import TraceRow
 from gtgateway.model.plan import (
     ContactDetails,
     FormattedText,
+    HospitalContact,
     HospitalControl,
     LocalMoment,
     OtherContent,
     Party,
     Professional,
+    Reference,
     Relative,
     StartDeadline,
 )
@@ -56,11 +58,15 @@ class RecordPatient:
     contact: ContactDetails
     occupation: str | None
     address_protected: bool
+    gender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordDiagnosis:
-    """SKS code as stated, without repeats. `rank`: primary, secondary or text (free text without a code)."""
+    """A code as stated, without repeats.
+
+    `rank` of a diagnosis: primary, secondary or text (free text without a code); of ICF: icf, or gradient of the one before.
+    """
 
     rank: str
     code: str | None
@@ -72,9 +78,11 @@ class RecordDiagnosis:
 class RecordSection:
     """One text of the plan under its official Danish heading."""
 
-    key: str  #: field of the plan, e.g. `function_at_discharge`
+    key: str  #: field of the plan, e.g. `function_at_discharge` or `journal_excerpts[0]`
     heading: str
     text: FormattedText
+    signed_by: Professional | None = None  #: of a journal excerpt
+    signed_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ class RecordConsent:
     given_by: str | None
     given_at: datetime | None
     refusals: tuple[str, ...]
+    stated: str | None = None  #: the sender's own word
+    send_agreed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +157,10 @@ class MunicipalRecord:
     flags: tuple[str, ...]  #: e.g. residence_doubtful, estimated_dates, missing_diagnosis, unread_deadline_text
     transport_need: bool
     source_paths: tuple[TraceRow, ...]
+    # the rest of what the hospital wrote
+    episode_of_care_id: str | None = None
+    receiver: Party | None = None
+    copy_receivers: tuple[Party, ...] = ()
+    final_result_deselected: bool = False
+    hospital_contact: HospitalContact | None = None
+    references: tuple[Reference, ...] = ()
