@@ -38,7 +38,7 @@ def vans_message(
 
 
 def vans_receipt(vans: VansEnvelope, *, error: str | None, envelope_id: str, sent_at: datetime) -> bytes:
-    """The receipt of an envelope, in UTF-8: PositiveMessage, or NegativeMessage with the error (512 characters of it)."""
+    """The receipt of an envelope, in UTF-8: positive, or negative with the error (its first 512 characters)."""
     root = _envelope(vans, envelope_id, sent_at)
     receipt = add(add(root, "Receipt"), "PositiveMessage" if error is None else "NegativeMessage")
     if error is not None:
