@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -32,10 +32,15 @@ _NAMING = (
     IdentifierKind.KOMMUNEKODE,
     IdentifierKind.REGIONSKODE,
 )
+_PRECEDENCE = {kind: place for place, kind in enumerate(_NAMING)}
 #: Kinds of which an organisation has one and the directory knows them all: another number is another organisation's.
 _EXHAUSTIVE = frozenset({IdentifierKind.KOMMUNEKODE, IdentifierKind.REGIONSKODE, IdentifierKind.YDERNUMMER})
 #: Digits of a SHAK number that name the hospital; the rest names the unit.
 _SHAK_HOSPITAL = 4
+
+_WORD = re.compile(r"\w+")
+#: Words that follow the name of a municipality.
+_MUNICIPALITY = frozenset({"kommune", "kommunes", "regionskommune"})
 
 Handle = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
@@ -91,7 +96,7 @@ class Directory:
     _successors: Mapping[str, str]
     _delegates: Mapping[str, frozenset[str]]
     _by_name: Mapping[str, tuple[Organisation, ...]]
-    _municipality_name: re.Pattern[str]
+    _name_lengths: tuple[int, ...]
     _regions: tuple[tuple[str, Organisation], ...]
 
     @classmethod
@@ -129,8 +134,9 @@ class Directory:
 
     def municipality_named(self, text: str, day: date | None = None) -> Organisation | None:
         """The one municipality that a text names ("Odense Kommune, Genoptræning", "odder kommune", "Odder")."""
-        words = _plain(text)
-        names = {match[1] for match in self._municipality_name.finditer(words)} or {words}
+        words = _plain(text).split()
+        before = [words[:place] for place, word in enumerate(words) if word in _MUNICIPALITY]
+        names = {" ".join(each[-length:]) for each in before for length in self._name_lengths} or {" ".join(words)}
         found = {each.id: each for name in names if (each := self._valid(self._by_name.get(name, ()), day))}
         return next(iter(found.values())) if len(found) == 1 else None
 
@@ -154,10 +160,11 @@ class Directory:
 
     def resolve(self, party: Party, day: date | None = None) -> Organisation | None:
         """Whom a message means: by location number, then SOR, SHAK, ydernummer, kommunekode, regionskode."""
-        for kind in _NAMING:
-            for value in _stated(party, kind):
-                if found := self.find(kind, value, day):
-                    return found
+        if party.gln and (found := self.find(IdentifierKind.GLN, party.gln, day)):
+            return found
+        for stated in sorted(party.identifiers, key=_by_precedence):
+            if stated.kind in _PRECEDENCE and (found := self.find(stated.kind, stated.value, day)):
+                return found
         return None
 
     def municipality_meant(self, party: Party, day: date | None = None) -> Organisation | None:
@@ -207,15 +214,14 @@ class Directory:
     def _valid(found: tuple[Organisation, ...], day: date | None) -> Organisation | None:
         if day is None:
             return found[-1] if found else None
-        return next((each for each in found if each.valid_on(day)), None)
+        for each in found:
+            if each.valid_on(day):
+                return each
+        return None
 
 
-def _stated(party: Party, kind: IdentifierKind) -> Iterator[str]:
-    if kind is IdentifierKind.GLN and party.gln:
-        yield party.gln
-    for identifier in party.identifiers:
-        if identifier.kind is kind:
-            yield identifier.value
+def _by_precedence(identifier: Identifier) -> int:
+    return _PRECEDENCE.get(identifier.kind, len(_PRECEDENCE))
 
 
 def _normal(kind: IdentifierKind, value: str) -> str:
@@ -232,7 +238,7 @@ def _normal(kind: IdentifierKind, value: str) -> str:
 
 def _plain(text: str) -> str:
     """A name as people may write it: case, hyphens and the spelling of å make no difference."""
-    return " ".join(re.sub(r"[^\w]+", " ", text.casefold().replace("å", "aa")).split())
+    return " ".join(_WORD.findall(text.casefold().replace("å", "aa")))
 
 
 def _short(name: str) -> str:
@@ -359,15 +365,9 @@ def _index(entries: list[Entry]) -> Directory:
         _successors={entry.id: entry.succeeded_by for entry in entries if entry.succeeded_by},
         _delegates={entry.id: frozenset(entry.delegates) for entry in entries if entry.delegates},
         _by_name=by_name,
-        _municipality_name=_name_pattern(by_name),
+        _name_lengths=tuple({len(name.split()) for name in by_name}),
         _regions=tuple((_plain(each.name), each) for each in everyone if each.kind is OrganisationKind.REGION),
     )
-
-
-def _name_pattern(names: Iterable[str]) -> re.Pattern[str]:
-    # the longest first: "faaborg midtfyn kommune" must not be read as another that ends alike
-    alternatives = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-    return re.compile(rf"\b({alternatives}) (?:regions)?kommune\b" if alternatives else r"(?!)")
 
 
 def _organisation(entry: Entry, above: list[Entry]) -> Organisation:

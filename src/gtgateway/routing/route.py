@@ -23,13 +23,14 @@ def route(
     A plan without a level has no recipients. Residence is the one of the governing day; its region is here the one
     that has taken over by the day of receipt, since that is where something can be sent.
     """
-    choices = _hospitals_named(plan, directory, received_on)
+    receivers = [(party, _recognised(party, directory, received_on)) for party in plan.receivers]
+    choices = _hospitals_named((found for _, found in receivers), directory, received_on)
     hospital = _chosen_hospital(plan, directory, received_on, choices)
     region = residence.region and directory.region_of(residence.region, max(governing.day, received_on))
     gp = _gp(plan, directory, received_on)
     sender = _sender(plan, directory, received_on)
     resolved = {"municipality": residence.municipality, "region": region, "hospital": hospital, "gp": gp}
-    unwanted = _related(directory, (directory.resolve(party, received_on) for party in plan.consent.refused))
+    unwanted = _refused(plan, directory, received_on)
     rows = _rows(plan, governing, directory, residence.municipality, region, received_on)
 
     entries: list[RouteEntry] = []
@@ -47,10 +48,13 @@ def route(
                 RouteEntry(role, row.kind, organisation, row.deliver, row.basis, row.phase) for role in row.roles
             )
 
-    served = (entry.organisation for entry in entries if entry.deliver)
-    # while it is unclear which hospital was chosen, that is what the sender is told, not that one is too many
-    unclear = choices if "hospital" in missing else ()
-    expected = _related(directory, (*served, *unclear, gp, sender)) | unwanted
+    unlisted: tuple[str, ...] = ()
+    if rows and (copies := receivers[1:] if plan.receiver else receivers):
+        served = (entry.organisation for entry in entries if entry.deliver)
+        # while it is unclear which hospital was chosen, that is what the sender is told, not that one is too many
+        unclear = choices if "hospital" in missing else ()
+        expected = _related(directory, (*served, *unclear, gp, sender)) | unwanted
+        unlisted = tuple(_unlisted(plan, copies, expected))
     return Route(
         entries=tuple(entries),
         residence=residence,
@@ -59,14 +63,14 @@ def route(
         sender=sender,
         sender_region=directory.region_of(sender, governing.day) if sender else None,
         hospital_region=directory.region_of(hospital, governing.day) if hospital else None,
-        stated_receiver=_recognised(plan.receiver, directory, received_on) if plan.receiver else None,
+        stated_receiver=receivers[0][1] if plan.receiver else None,
         contact_municipality=(
             directory.municipality_meant(plan.contact_municipality, governing.day)
             if plan.contact_municipality
             else None
         ),
         contact_region=directory.region_meant(plan.contact_region) if plan.contact_region else None,
-        unlisted=tuple(_unlisted(plan, directory, received_on, expected)) if rows else (),
+        unlisted=unlisted,
         refused=tuple(refused.values()),
         missing=tuple(missing),
     )
@@ -87,10 +91,9 @@ def _rows(
     return order.recipients_of(plan, received_on)
 
 
-def _hospitals_named(plan: RehabilitationPlan, directory: Directory, day: date) -> tuple[Organisation, ...]:
+def _hospitals_named(known: Iterable[Organisation | None], directory: Directory, day: date) -> tuple[Organisation, ...]:
     """The hospitals among the receivers, the stated receiver first; of a hospital and its unit, the unit."""
-    known = (directory.resolve(party, day) for party in plan.receivers)
-    named = {each.id: each for each in known if each and each.is_hospital}
+    named = {each.id: each for each in known if each and each.is_hospital and each.valid_on(day)}
     above = {upper.id for id in named for upper in directory.ancestors(id)}
     return tuple(each for id, each in named.items() if id not in above)
 
@@ -128,6 +131,12 @@ def _recognised(party: Party, directory: Directory, day: date) -> Organisation |
     return directory.region_of(found, day) if found and found.kind is OrganisationKind.REGION else found
 
 
+def _refused(plan: RehabilitationPlan, directory: Directory, day: date) -> frozenset[str]:
+    """The ids of whom the patient does not want, units included."""
+    found = (directory.resolve(party, day) for party in plan.consent.refused)
+    return frozenset().union(*(directory.subtree(each.id) for each in found if each))
+
+
 def _related(directory: Directory, organisations: Iterable[Organisation | None]) -> frozenset[str]:
     """The ids of the organisations, their units and the units above them."""
     related: set[str] = set()
@@ -138,15 +147,16 @@ def _related(directory: Directory, organisations: Iterable[Organisation | None])
     return frozenset(related)
 
 
-def _unlisted(plan: RehabilitationPlan, directory: Directory, day: date, expected: frozenset[str]) -> Iterator[str]:
+def _unlisted(
+    plan: RehabilitationPlan, copies: Iterable[tuple[Party, Organisation | None]], expected: frozenset[str]
+) -> Iterator[str]:
     """What the message calls the copy receivers that get nothing although nobody refused them."""
-    for party in plan.copy_receivers:
-        found = _recognised(party, directory, day)
-        if found is None:
-            # the GP or the sender again, unknown to the directory, is no further recipient
-            if not any(other and _same(party, other) for other in (plan.gp, plan.sender)):
+    for party, found in copies:
+        if found:
+            if found.id not in expected:
                 yield party.label
-        elif found.id not in expected:
+        # the GP or the sender again, unknown to the directory, is no further recipient
+        elif not any(other and _same(party, other) for other in (plan.gp, plan.sender)):
             yield party.label
 
 
