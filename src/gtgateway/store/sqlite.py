@@ -372,7 +372,8 @@ def _connect(name: str) -> apsw.Connection:
             name, flags=apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         )
         connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", True)):
+            connection.pragma(pragma, value)
     except apsw.Error as error:
         raise ConfigurationError(f"The database cannot be opened: {type(error).__name__}.") from error
     return connection

@@ -88,13 +88,15 @@ class GroupWriter:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for each in group:
+                connection.execute("SAVEPOINT alone")  # one bad write never fails its neighbours
                 try:
-                    with connection:  # a savepoint: one bad write never fails its neighbours
-                        each.result = each.job(connection)
+                    each.result = each.job(connection)
                 except Exception as error:
                     if not connection.in_transaction:
                         raise  # SQLite gave up the whole transaction (disk full, I/O error)
                     each.error = as_gateway_error(error)
+                    connection.execute("ROLLBACK TO alone")
+                connection.execute("RELEASE alone")
             connection.execute("COMMIT")
         except Exception as error:
             if connection.in_transaction:
