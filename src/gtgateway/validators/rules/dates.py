@@ -1,0 +1,447 @@
+"""Discharge date, start deadline and deferral (§ 3; sundhedsloven § 140, stk. 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from gtgateway.model.findings import Bilingual
+from gtgateway.model.message import Format
+from gtgateway.model.outcome import OrderBasis
+from gtgateway.model.plan import Confidence, Level, StartDeadline
+from gtgateway.validators.phrases import NO_DEADLINE, NO_HEALTH_REASON, WITHOUT_REASON
+from gtgateway.validators.rule import (
+    ERROR,
+    INFORMATION,
+    WARNING,
+    Condition,
+    Facts,
+    Hit,
+    Rule,
+    always,
+    danish_date,
+    live,
+)
+
+# How far from the day of receipt a discharge is believed (readings: plausible discharge).
+_AHEAD_WARNS, _AHEAD_REFUSES = 15, 60
+_PAST_WARNS, _PAST_REFUSES = 61, 365
+#: A plan that comes within this many days came together with the patient's own.
+_IN_TIME_DAYS = 1
+_SEVEN_DAYS = timedelta(days=7)
+
+
+def _discharge_missing(facts: Facts) -> Iterator[Hit]:
+    plan = facts.plan
+    if plan.discharged_on is not None:
+        if plan.discharge_read_from_text:
+            yield Hit("read_from_text", date=danish_date(plan.discharged_on))
+    elif facts.format is Format.FHIR:
+        yield Hit("missing")
+    elif facts.policy.xml_without_discharge == "refuse":
+        yield Hit("refused")
+    else:
+        yield Hit("estimated", date=danish_date(facts.governing.day))
+
+
+def _discharge_implausible(facts: Facts) -> Iterator[Hit]:
+    discharged = facts.plan.discharged_on
+    if discharged is None or facts.governing.basis is OrderBasis.EARLIEST_LIVE:  # GOP-REGIME-02 says it
+        return
+    born = facts.plan.patient.born_on
+    ahead = (discharged - facts.received_on).days
+    if born and discharged < born:
+        yield Hit("before_birth", date=danish_date(discharged))
+    elif ahead > _AHEAD_REFUSES:
+        yield Hit("future_over_60_days", date=danish_date(discharged))
+    elif ahead >= _AHEAD_WARNS:
+        yield Hit("future_15_to_60_days", date=danish_date(discharged))
+    elif -ahead > _PAST_REFUSES:
+        yield Hit("past_over_365_days", date=danish_date(discharged))
+    elif -ahead >= _PAST_WARNS:
+        yield Hit("past_61_to_365_days", date=danish_date(discharged))
+
+
+def _received_late(facts: Facts) -> Iterator[Hit]:
+    discharged = facts.plan.discharged_on
+    if discharged is None or facts.governing.basis is OrderBasis.EARLIEST_LIVE:
+        return
+    late = (facts.received_on - discharged).days
+    if late > _IN_TIME_DAYS:
+        owners = [each.kind for each in facts.deadlines.owners if each.since <= facts.received_on]
+        yield Hit(owners[-1] if owners else "no_clock", days=late)
+
+
+def _deadline_not_read(facts: Facts) -> Iterator[Hit]:
+    deadline = facts.plan.start_deadline
+    text = deadline.text
+    if text is None or text.blank or NO_DEADLINE.cover(text.plain):
+        return
+    understood = deadline.latest or deadline.earliest
+    if deadline.confidence is Confidence.DOUBTFUL and any(each.day for each in deadline.understood):
+        read = ", ".join(danish_date(each.day) for each in deadline.understood if each.day)
+        yield Hit("doubtful", text=text.plain, dates=read)
+    elif not understood:
+        yield Hit("unread", text=text.plain)
+    elif deadline.confidence is Confidence.HIGH:
+        yield Hit("understood", understood=_as_understood(deadline))
+
+
+def _as_understood(deadline: StartDeadline) -> Bilingual:
+    danish, english = [], []
+    if deadline.earliest:
+        danish.append(f"opstart tidligst {danish_date(deadline.earliest)}")
+        english.append(f"start {danish_date(deadline.earliest)} at the earliest")
+    if deadline.latest:
+        danish.append(f"opstart senest {danish_date(deadline.latest)}")
+        english.append(f"start {danish_date(deadline.latest)} at the latest")
+    return Bilingual(", ".join(danish), ", ".join(english))
+
+
+def _deadline_before_discharge(facts: Facts) -> Iterator[Hit]:
+    latest, discharged = facts.plan.start_deadline.latest, facts.plan.discharged_on
+    if latest and discharged and latest < discharged:
+        yield Hit()
+
+
+def _deadline_without_reason(facts: Facts) -> Iterator[Hit]:
+    deadline = facts.plan.start_deadline
+    if deadline.latest and not _reason(deadline):
+        yield Hit()
+
+
+def _reason(deadline: StartDeadline) -> str:
+    """The reason given: its own field, or a free text that says more than when."""
+    if deadline.reason and deadline.reason.strip():
+        return deadline.reason
+    text = deadline.text.plain if deadline.text else ""
+    return "" if WITHOUT_REASON.cover(text) else text
+
+
+def _deferral_without_date(facts: Facts) -> Iterator[Hit]:
+    deadline, discharged = facts.plan.start_deadline, facts.plan.discharged_on
+    if deadline.earliest is None:
+        if deadline.deferral_stated:
+            yield Hit("without_date")
+    elif discharged and deadline.earliest <= discharged:
+        yield Hit("not_after_discharge", deferred=danish_date(deadline.earliest))
+
+
+def _deferral_without_health_reason(facts: Facts) -> Iterator[Hit]:
+    deadline = facts.plan.start_deadline
+    if deadline.earliest or deadline.deferral_stated:
+        reason = _reason(deadline)
+        if not reason or NO_HEALTH_REASON.find(reason):
+            yield Hit()
+
+
+def _deferral_after_deadline(facts: Facts) -> Iterator[Hit]:
+    deadline = facts.plan.start_deadline
+    if deadline.earliest and deadline.latest and deadline.earliest > deadline.latest:
+        yield Hit(deferred=danish_date(deadline.earliest), deadline=danish_date(deadline.latest))
+
+
+def _deadline_after_seven_days(facts: Facts) -> Iterator[Hit]:
+    plan, deadline = facts.plan, facts.plan.start_deadline
+    if plan.level is Level.SPECIALISERET or facts.only_egentraening or deadline.earliest or deadline.deferral_stated:
+        return
+    if deadline.latest and plan.discharged_on and deadline.latest > plan.discharged_on + _SEVEN_DAYS:
+        yield Hit()
+
+
+def _implausible(name: str, severity_error: bool) -> Condition:
+    severity = ERROR if severity_error else WARNING
+    text = Bilingual(
+        "Udskrivningsdatoen {date} ligger usandsynligt langt fra i dag; kontrollér den.",
+        "The discharge date {date} is implausibly far from today; check it.",
+    )
+    return Condition(name, text, severity, severity)
+
+
+RULES = (
+    Rule(
+        "GOP-DATE-01",
+        "hospital_contact.expected_end",
+        live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
+        (
+            Condition(
+                "missing",
+                Bilingual(
+                    "Udskrivningsdato mangler; den bruges til at beregne fristerne.",
+                    "The discharge date is missing; it is needed to compute the deadlines.",
+                ),
+                ERROR,
+                None,
+            ),
+            Condition(
+                "refused",
+                Bilingual(
+                    "Udskrivningsdato mangler; den bruges til at beregne fristerne. Angiv den i ExpectedEnd.",
+                    "The discharge date is missing; it is needed to compute the deadlines. State it in ExpectedEnd.",
+                ),
+                None,
+                ERROR,
+            ),
+            Condition(
+                "estimated",
+                Bilingual(
+                    "Udskrivningsdato mangler; fristerne er skønnet ud fra {date}. Angiv datoen i ExpectedEnd.",
+                    "The discharge date is missing; the deadlines are estimated from {date}. State the date in "
+                    "ExpectedEnd.",
+                ),
+                None,
+                WARNING,
+            ),
+            Condition(
+                "read_from_text",
+                Bilingual(
+                    "Udskrivningsdato mangler som dato; {date} er læst i teksten. Angiv datoen i ExpectedEnd.",
+                    "The discharge date is missing as a date; {date} was read in the text. State the date in "
+                    "ExpectedEnd.",
+                ),
+                None,
+                WARNING,
+            ),
+        ),
+        Bilingual(
+            "FHIR: afvises. MedCom XML: datoen læses i teksten, ellers skønnes den efter plandatoen eller "
+            "modtagelsen, medmindre "
+            "gatewayen er sat til at afvise.",
+            "FHIR: refused. MedCom XML: the date is read in the text, else estimated from the plan date or the "
+            "receipt, unless "
+            "the gateway is set to refuse.",
+        ),
+        _discharge_missing,
+    ),
+    Rule(
+        "GOP-DATE-02",
+        "hospital_contact.expected_end",
+        live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
+        (
+            Condition(
+                "before_birth",
+                Bilingual(
+                    "Udskrivningsdatoen {date} ligger før patientens fødsel; kontrollér den.",
+                    "The discharge date {date} lies before the patient's birth; check it.",
+                ),
+                ERROR,
+                ERROR,
+            ),
+            _implausible("future_over_60_days", severity_error=True),
+            _implausible("future_15_to_60_days", severity_error=False),
+            _implausible("past_over_365_days", severity_error=True),
+            _implausible("past_61_to_365_days", severity_error=False),
+        ),
+        Bilingual(
+            "Over 60 dage frem eller 365 dage tilbage: fejl. 15-60 dage frem eller 61-365 dage tilbage: advarsel.",
+            "Over 60 days ahead or 365 days ago: error. 15-60 days ahead or 61-365 days ago: warning.",
+        ),
+        _discharge_implausible,
+    ),
+    Rule(
+        "GOP-DATE-03",
+        "hospital_contact.expected_end",
+        live("§ 4"),
+        (
+            Condition(
+                "municipality",
+                Bilingual(
+                    "Planen er modtaget {days} dage efter udskrivningen; kommunens frister løber allerede.",
+                    "The plan arrived {days} days after discharge; the municipality's deadlines are already running.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+            Condition(
+                "region",
+                Bilingual(
+                    "Planen er modtaget {days} dage efter udskrivningen; regionens frister løber allerede.",
+                    "The plan arrived {days} days after discharge; the region's deadlines are already running.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+            Condition(
+                "no_clock",
+                Bilingual(
+                    "Planen er modtaget {days} dage efter udskrivningen; den skal sendes, når den udleveres.",
+                    "The plan arrived {days} days after discharge; it should be sent when it is handed out.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+        ),
+        Bilingual(
+            "Fristerne løber fra udskrivningen, ikke fra modtagelsen. Dømmes ikke efter en skønnet dato.",
+            "The deadlines run from discharge, not from receipt. Not judged from an estimated date.",
+        ),
+        _received_late,
+    ),
+    Rule(
+        "GOP-DATE-04",
+        "start_deadline.text",
+        live("§ 3, stk. 1"),
+        (
+            Condition(
+                "unread",
+                Bilingual(
+                    "Tidsfristen \"{text}\" kan ikke læses som en dato; skriv fx 'senest 14.03.2027'.",
+                    "The deadline \"{text}\" cannot be read as a date; write for example 'senest 14.03.2027'.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+            Condition(
+                "doubtful",
+                Bilingual(
+                    'Tidsfristen "{text}" er tvivlsom; den er læst som {dates} og flytter ingen frist. Skriv fx '
+                    "'senest "
+                    "14.03.2027'.",
+                    'The deadline "{text}" is doubtful; it was read as {dates} and moves no deadline. Write for '
+                    "example "
+                    "'senest 14.03.2027'.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+            Condition(
+                "understood",
+                Bilingual(
+                    "Tidsfristen er forstået som: {understood}.", "The deadline was understood as: {understood}."
+                ),
+                None,
+                INFORMATION,
+            ),
+        ),
+        Bilingual(
+            "Teksten vises altid. Kun en sikker læsning flytter en frist.",
+            "The text is always shown. Only a certain reading moves a deadline.",
+        ),
+        _deadline_not_read,
+    ),
+    Rule(
+        "GOP-DATE-05",
+        "start_deadline.text",
+        live("§ 3, stk. 1"),
+        always(
+            "Tidsfristen for opstart ligger før udskrivningen.",
+            "The start deadline lies before discharge.",
+            ERROR,
+            WARNING,
+        ),
+        Bilingual(
+            "MedCom XML: vises, men ingen frist regnes efter den.",
+            "MedCom XML: shown, but no deadline is computed from it.",
+        ),
+        _deadline_before_discharge,
+    ),
+    Rule(
+        "GOP-DATE-06",
+        "start_deadline.text",
+        live("§ 3, stk. 1"),
+        always(
+            "Angiv den sundhedsfaglige grund til tidsfristen for opstart.",
+            "Give the health reason for the start deadline.",
+            WARNING,
+            WARNING,
+        ),
+        Bilingual(
+            "En frist skal være sundhedsfagligt begrundet. MedCom XML: skriv grunden i samme tekst.",
+            "A deadline must have a health reason. MedCom XML: write it in the same text.",
+        ),
+        _deadline_without_reason,
+    ),
+    Rule(
+        "GOP-DATE-07",
+        "start_deadline.text",
+        live("sundhedsloven § 140, stk. 4", "§ 3, stk. 2; sundhedsloven § 140, stk. 4"),
+        (
+            Condition(
+                "without_date",
+                Bilingual(
+                    "Planen siger udskudt opstart, men mangler datoen for, hvornår træningen må begynde.",
+                    "The plan states deferred start but not the date from which training may begin.",
+                ),
+                ERROR,
+                WARNING,
+            ),
+            Condition(
+                "not_after_discharge",
+                Bilingual(
+                    "Udskudt opstart {deferred} ligger ikke efter udskrivningen; ret datoen.",
+                    "The deferred start {deferred} is not after discharge; correct the date.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+        ),
+        Bilingual(
+            "Uden en dato flytter udskydelsen ingen frist.",
+            "Without a date the deferral moves no deadline.",
+        ),
+        _deferral_without_date,
+    ),
+    Rule(
+        "GOP-DATE-08",
+        "start_deadline.text",
+        live("sundhedsloven § 140, stk. 4", "§ 3, stk. 2"),
+        always(
+            "Udskudt opstart kræver en sundhedsfaglig grund; angiv den.",
+            "Deferred start requires a health reason; state it.",
+            WARNING,
+            WARNING,
+        ),
+        Bilingual(
+            "Ferie, eget ønske og manglende kapacitet er ingen sundhedsfaglig grund (phrases.toml).",
+            "Holidays, the patient's wish and lack of capacity are no health reason (phrases.toml).",
+        ),
+        _deferral_without_health_reason,
+    ),
+    Rule(
+        "GOP-DATE-09",
+        "start_deadline.text",
+        live("§ 3, stk. 1; sundhedsloven § 140, stk. 4", "§ 3, stk. 1 og 2"),
+        always(
+            "Træningen må tidligst starte {deferred}, men fristen er {deadline}; ret datoerne.",
+            "Training may start {deferred} at the earliest, but the deadline is {deadline}; correct the dates.",
+            ERROR,
+            WARNING,
+        ),
+        Bilingual(
+            "MedCom XML: vises, men ingen frist regnes efter dem.",
+            "MedCom XML: shown, but no deadline is computed from them.",
+        ),
+        _deferral_after_deadline,
+    ),
+    Rule(
+        "GOP-DATE-10",
+        "start_deadline.text",
+        live("§ 3, stk. 1; sundhedsloven § 140, stk. 4", "§ 3; § 7, stk. 3"),
+        always(
+            "Fristen er senere end syv dage efter udskrivningen; skal starten udskydes, så angiv det tydeligt.",
+            "The deadline is later than seven days after discharge; if start should be deferred, say so.",
+            WARNING,
+            WARNING,
+        ),
+        Bilingual(
+            "De syv dage gælder stadig. Ikke ved genoptræning på specialiseret niveau og ikke ved egentræning.",
+            "The seven days still apply. Not for specialised training and not for egentræning.",
+        ),
+        _deadline_after_seven_days,
+    ),
+    Rule(
+        "GOP-DATE-11",
+        "discharged_on",
+        live("sundhedsloven § 140, stk. 4", "§§ 6 og 7"),
+        always(
+            "Udskrivningsdatoen er rettet fra {old} til {new}; fristerne er beregnet på ny.",
+            "The discharge date changed from {old} to {new}; deadlines were recomputed.",
+            INFORMATION,
+            INFORMATION,
+        ),
+        Bilingual(
+            "Afgøres, når en rettelse af udskrivningsdatoen modtages.",
+            "Decided when a correction of the discharge date is received.",
+        ),
+    ),
+)
