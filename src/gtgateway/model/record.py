@@ -65,7 +65,8 @@ class RecordPatient:
 class RecordDiagnosis:
     """A code as stated, without repeats.
 
-    `rank` of a diagnosis: primary, secondary or text (free text without a code); of ICF: icf, or gradient of the one before.
+    `rank` of a diagnosis: primary, secondary or text (free text without a code); of ICF: icf, or gradient of the
+    one before.
     """
 
     rank: str
