@@ -298,6 +298,14 @@ SCHEMA_UNKNOWN_ELEMENT = _fault(
     "{element} is not known in a rehabilitation plan; its text is kept in the record.",
     "MedCom GGOP",
 )
+SCHEMA_REPEATED = _fault(
+    "GOP-SCHEMA-06",
+    _W,
+    Layer.STRUCTURE,
+    "{element} står mere end én gang; det første er lagt til grund, resten er bevaret i posten.",
+    "{element} occurs more than once; the first one decided, the rest is kept in the record.",
+    "MedCom GGOP",
+)
 
 # --- MAP: values ------------------------------------------------------------------------------------------------------
 MAP_DATE = _fault(
