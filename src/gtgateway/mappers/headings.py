@@ -50,3 +50,18 @@ FORMATTED_SECTIONS: tuple[str, ...] = (
     "rehabilitation_need",
     "rehabilitation_focus",
 )
+
+_FIELDS = {heading.casefold(): field for field, heading in HEADINGS.items()}
+
+
+def field_of_heading(words: str) -> tuple[str, str] | None:
+    """The field that a heading names, and what stands after its colon (the kind of a journal excerpt).
+
+    Case, spacing and a last colon do not matter; None when it is no heading of a plan.
+    """
+    line = " ".join(words.split())
+    title, _, more = line.partition(":")
+    field = _FIELDS.get(title.strip().casefold())
+    if field is None or (more.strip() and field != "journal_excerpts"):
+        return None
+    return field, more.strip()
