@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gtgateway import __version__
 from gtgateway.api import catalogues, checks, health, messages, records
@@ -70,9 +72,31 @@ def create_app(gateway: Gateway) -> FastAPI:
         log.warning("unavailable", reason=type(error).__name__)
         return problem_response(UNAVAILABLE)
 
-    @app.exception_handler(Exception)
-    async def internal(_: Request, error: Exception) -> Response:
-        log.error("internal_error", kind=type(error).__name__)
-        return problem_response(INTERNAL)
-
+    app.add_middleware(Guard)
     return app
+
+
+class Guard:
+    """The last line: a fault of ours is a 500 and a log line of places, never of values (no exception text)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            log.error("internal_error", kind=type(error).__name__, places=places[-6:])
+            if not begun:
+                await problem_response(INTERNAL)(scope, receive, send)

@@ -52,9 +52,9 @@ def fail(sentence: str, code: int = 2) -> NoReturn:
     raise SystemExit(code)
 
 
-def settings_with_samples(**overrides: object) -> Settings:
+def settings_with_samples(**overrides: str) -> Settings:
     """Settings for commands that need no directory of their own; says so when the sample one is used."""
-    settings = load_settings(**overrides)
+    settings = load_settings(None, **overrides)
     if settings.directory is None:
         typer.echo("Using the packaged sample directory (GTGATEWAY_DIRECTORY is not set).", err=True)
     return settings

@@ -10,7 +10,7 @@ import structlog
 log: structlog.stdlib.BoundLogger = structlog.get_logger("gtgateway")
 
 
-def configure_logs(*, readable: bool) -> None:
+def configure_logs(*, readable: bool, level: int = logging.INFO) -> None:
     """One line an event on standard error: for people (`readable`) or JSON. Third parties log warnings only."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     renderer: structlog.typing.Processor = (
@@ -27,7 +27,7 @@ def configure_logs(*, readable: bool) -> None:
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

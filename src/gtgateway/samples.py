@@ -1,4 +1,4 @@
-"""Lawful, varied, reproducible plans for the demo, `gtgateway sample` and load. Official test persons, invented staff."""
+"""Lawful, varied, reproducible plans for the demo, `gtgateway sample` and load, with official test persons."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def sample_plan(
 #: Faults that `gtgateway sample --faults` can plant, by the rule that finds them.
 FAULTS: dict[str, Callable[[RehabilitationPlan], RehabilitationPlan]] = {
     "GOP-PAT-01": lambda plan: replace(plan, patient=replace(plan.patient, identifier=Cpr("9999999999"))),
-    "GOP-PAT-04": lambda plan: replace(plan, consent=Consent(given=False, stated="nej")),
+    "GOP-PAT-05": lambda plan: replace(plan, consent=Consent(given=False, stated="nej")),
     "GOP-CONTENT-02": lambda plan: replace(plan, level=None, level_stated="ukendt"),
     "GOP-CONTENT-04": lambda plan: replace(plan, function_at_discharge=None, function_extended=None),
     "GOP-CONTENT-05": lambda plan: replace(plan, rehabilitation_need=None),

@@ -28,7 +28,7 @@ Archive = Annotated[bool, Query(description="Judge plans of earlier orders by th
 async def _assessed(
     body: bytes, gateway: GatewayOf, received_at: datetime | None, order: str | None, archive: bool
 ) -> Outcome:
-    if order is not None and gateway.tools.orders.by_id(order) is None:
+    if order is not None and all(order != each.id for each in gateway.tools.orders.all):
         raise ProblemError(BAD_REQUEST, reason=f"order {order}")
     at = received_at or utc_now()
     at = at if at.tzinfo else at.replace(tzinfo=COPENHAGEN)

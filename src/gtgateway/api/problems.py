@@ -98,7 +98,7 @@ class ProblemError(Exception):
         super().__init__(problem.name)
 
     def response(self) -> Response:
-        return problem_response(self.problem, **self.values)
+        return problem_response(self.problem, (), **self.values)
 
 
 def problem_response(problem: Problem, findings: Sequence[Finding] = (), **values: object) -> Response:

@@ -1,4 +1,4 @@
-"""The assessment that `check --json`, `POST /check` and `GET /messages/{id}` show: one object per letter (contract 1)."""
+"""The assessment that `check --json`, `POST /check` and `GET /messages/{id}` show: one object per letter."""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@ from datetime import date
 from gtgateway.model.findings import Bilingual
 
 
+NO_EXPLANATION = Bilingual("", "")
+
+
 @dataclass(frozen=True, slots=True)
 class ClockOwner:
     """Who owes the notice and the start, from a day on. `kind`: municipality or region."""
@@ -41,4 +44,4 @@ class Deadlines:
     late_at_receipt: bool = False
     local: LocalClock = LocalClock()
     owners: tuple[ClockOwner, ...] = ()
-    explanation: Bilingual = Bilingual("", "")
+    explanation: Bilingual = NO_EXPLANATION

@@ -134,7 +134,7 @@ MSG_UNKNOWN_ROOT = _fault(
     "GOP-MSG-01",
     _E,
     Layer.ENVELOPE,
-    "Meddelelsen {name} kendes ikke; kun GGOP100, klinisk e-mail (XD9134L) med en genoptræningsplan og kvitteringer modtages.",
+    "Meddelelsen {name} kendes ikke; kun GGOP100, klinisk e-mail (XD9134L) med en plan og kvitteringer modtages.",
     "The message {name} is not known; only GGOP100, clinical e-mail (XD9134L) with a plan and receipts are accepted.",
     "MedCom GGOP",
     "problem_med_version",

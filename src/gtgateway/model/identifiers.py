@@ -70,7 +70,7 @@ class Cpr:
 
 
 class ReplacementNumber(Cpr):
-    """A replacement for a CPR number (erstatnings-CPR, AlternativeIdentifier, x-eCPR, d-eCPR): ten characters, letters allowed.
+    """A replacement for a CPR number (AlternativeIdentifier, x-eCPR, d-eCPR): ten characters, letters allowed.
 
     Its birth date is the first six characters where they are a date; that is no condition (GOP-PAT-01).
     """

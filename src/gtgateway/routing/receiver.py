@@ -1,4 +1,4 @@
-"""Is the stated receiver an organisation that exists, under the number that it is given? (MedCom RefuseCode LOK and MID)"""
+"""Is the stated receiver an organisation that exists, under its own number? (MedCom RefuseCode LOK and MID)"""
 
 from __future__ import annotations
 

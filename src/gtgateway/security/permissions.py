@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from gtgateway.model.identifiers import IdentifierKind
 from gtgateway.model.message import Envelope
 from gtgateway.model.plan import LocalMoment
 from gtgateway.routing.directory import Directory
@@ -30,7 +31,7 @@ def may_see_message(caller: Caller, sender_gln: str, directory: Directory) -> bo
     """A message is its sender's own."""
     if sender_gln in caller.glns:
         return True
-    sender = directory.find_gln(sender_gln)
+    sender = directory.find(IdentifierKind.GLN, sender_gln)
     return sender is not None and sender.id in caller.organisations
 
 
