@@ -57,6 +57,23 @@ def test_doubtful_date_is_shown_but_moves_nothing() -> None:
     )
 
 
+def test_doubtful_part_beside_a_sure_one_is_kept() -> None:
+    reading = read_deadline("Start i uge 14, dog senest 12.04.2027", DISCHARGE)
+    assert reading.understood == (
+        UnderstoodDate("latest", None, "uge 14", Confidence.DOUBTFUL),
+        UnderstoodDate("latest", date(2027, 4, 12), "senest 12.04.2027", Confidence.HIGH),
+    )
+
+
+def test_contradictory_dates_are_all_shown_and_move_nothing() -> None:
+    reading = read_deadline("Senest 14.03.2027. Opstart senest d. 20/3-2027.", DISCHARGE)
+    assert [(entry.day, entry.confidence) for entry in reading.understood] == [
+        (date(2027, 3, 14), Confidence.DOUBTFUL),
+        (date(2027, 3, 20), Confidence.DOUBTFUL),
+    ]
+    assert reading.latest is None
+
+
 def test_without_discharge_only_whole_dates_are_read() -> None:
     assert read_deadline("senest 14.03.2027", None).latest == date(2027, 3, 14)
     for text in ("senest d. 14/3", "inden for 5 dage", "tidligst om 6 uger"):

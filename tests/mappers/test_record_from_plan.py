@@ -34,6 +34,7 @@ from gtgateway.model.plan import (
     Professional,
     RehabilitationPlan,
     StartDeadline,
+    UnderstoodDate,
 )
 from gtgateway.model.record import MunicipalRecord, RecordDiagnosis, RecordOrganisation
 from gtgateway.model.route import Evidence, Organisation, OrganisationKind, Residence, Role, Route, RouteEntry
@@ -98,6 +99,10 @@ def record(plan: RehabilitationPlan = PLAN, *, received: date = date(2026, 11, 6
     trace = Trace((TraceRow("level", "/Emessage/RehabilitationPlan/TypeOfRehabilitationPlan", 87),))
     letter = Letter(LetterHead("LETTER1", "GGOP100", "GGOP"), "cd" * 32, plan, (), trace)
     return record_from_plan(letter, **(arguments | given))  # type: ignore[arg-type]
+
+
+def note(rule: str, severity: Severity) -> Finding:
+    return Finding(rule, severity, Layer.LAW, "level", Bilingual("da", "en"))
 
 
 def test_who_when_and_what_follows() -> None:
@@ -227,7 +232,7 @@ FLAGGED: dict[str, MunicipalRecord] = {
     "residence_doubtful": record(route=replace(ROUTE, residence=Residence(ODENSE, doubtful=True))),
     "estimated_dates": record(replace(PLAN, discharged_on=None)),
     "expected_discharge": record(received=date(2026, 11, 5)),
-    "unread_deadline_text": record(replace(PLAN, start_deadline=StartDeadline(text("hurtigst muligt")))),
+    "unread_deadline_text": record(findings=(note("GOP-DATE-04", Severity.WARNING),)),
     "deferral_without_date": record(replace(PLAN, start_deadline=StartDeadline(deferral_stated=True))),
     "no_working_day": record(replace(PLAN, discharged_on=date(2027, 3, 25)), received=date(2027, 3, 25)),
     "missing_diagnosis": record(replace(PLAN, diagnoses=())),
@@ -250,7 +255,18 @@ def test_eighteenth_birthday_is_grown_up() -> None:
     assert record(replace(PLAN, patient=Patient(birth_date=date(2008, 11, 6)))).flags == ()
 
 
+def test_doubtful_part_of_a_deadline_text_is_flagged_although_the_rest_is_sure() -> None:
+    understood = (
+        UnderstoodDate("latest", date(2026, 11, 12), "senest 12/11", Confidence.HIGH),
+        UnderstoodDate("latest", None, "uge 46", Confidence.DOUBTFUL),
+    )
+    assert record(replace(PLAN, start_deadline=StartDeadline(understood=understood))).flags == ("unread_deadline_text",)
+
+
+def test_how_a_deadline_text_was_read_raises_no_flag() -> None:
+    assert record(findings=(note("GOP-DATE-04", Severity.INFORMATION),)).flags == ()
+
+
 def test_transport_need_follows_its_rule() -> None:
-    found = Finding("GOP-TRANS-01", Severity.INFORMATION, Layer.LAW, "practical_information", Bilingual("da", "en"))
-    assert record(findings=(found,)).transport_need
+    assert record(findings=(note("GOP-TRANS-01", Severity.INFORMATION),)).transport_need
     assert not record().transport_need

@@ -40,7 +40,7 @@ NEGATION_REACH = 4
 class DeadlineReading:
     """What a deadline text says. `latest` and `earliest` only with high confidence.
 
-    `confidence` is that of the least sure part: `high` means that nothing in the text needs a person's eye.
+    `confidence` is that of the surest part; what is doubtful beside it stands in `understood` and moves nothing.
     """
 
     latest: date | None = None
@@ -185,12 +185,10 @@ def read_deadline(text: str, discharged_on: date | None) -> DeadlineReading:
     reader = _DeadlineReader(*_prepared(text), discharged_on)
     understood = _settled(reader.read())
     sure = [entry for entry in understood if entry.confidence is Confidence.HIGH]
-    if not understood:
-        confidence = Confidence.NONE
-    elif len(sure) == len(understood):
+    if sure:
         confidence = Confidence.HIGH
     else:
-        confidence = Confidence.DOUBTFUL
+        confidence = Confidence.DOUBTFUL if understood else Confidence.NONE
     return DeadlineReading(
         latest=next((entry.day for entry in sure if entry.meaning == "latest"), None),
         earliest=next((entry.day for entry in sure if entry.meaning == "earliest"), None),
@@ -534,7 +532,8 @@ class _DeadlineReader:
         asked = role.meaning if role and (role.cue.in_sentence or role.under) else None
         if asked != "latest":
             self._add("earliest", first, role, token, sure=sure)
-        self._add("latest", last, role, token, sure=sure and asked != "earliest")
+        if asked != "earliest":
+            self._add("latest", last, role, token, sure=sure)
 
     # --- spans of days ------------------------------------------------------------------------------------------------
     def _take_amount(self, index: int, token: _Token) -> int:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from gtgateway.law.governing import Governing
 from gtgateway.mappers.headings import FORMATTED_SECTIONS, HEADINGS
 from gtgateway.model.deadlines import Deadlines
-from gtgateway.model.findings import Finding
+from gtgateway.model.findings import Finding, Severity
 from gtgateway.model.identifiers import ReplacementNumber
 from gtgateway.model.message import Letter
 from gtgateway.model.outcome import OrderBasis, QualityHints
@@ -138,7 +138,7 @@ def record_from_plan(
         findings=findings,
         quality_score=quality.score,
         quality_missing=quality.missing,
-        flags=_flags(plan, governing, deadlines, route),
+        flags=_flags(plan, governing, deadlines, route, findings),
         transport_need=any(finding.rule == "GOP-TRANS-01" for finding in findings),
         source_paths=letter.trace.rows,
         episode_of_care_id=plan.episode_of_care_id,
@@ -232,16 +232,19 @@ def _discharge_source(plan: RehabilitationPlan) -> str:
     return "plan_date" if plan.written_at else "receipt"
 
 
-def _flags(plan: RehabilitationPlan, governing: Governing, deadlines: Deadlines, route: Route) -> tuple[str, ...]:
+def _flags(
+    plan: RehabilitationPlan, governing: Governing, deadlines: Deadlines, route: Route, findings: tuple[Finding, ...]
+) -> tuple[str, ...]:
     deadline = plan.start_deadline
-    unread = deadline.text is not None and not deadline.text.blank and deadline.confidence is not Confidence.HIGH
+    doubtful = any(entry.confidence is Confidence.DOUBTFUL for entry in deadline.understood)
+    warned = any(found.rule == "GOP-DATE-04" and found.severity is Severity.WARNING for found in findings)
     raised = {
         "late": deadlines.late_at_receipt,
         "lives_elsewhere": _lives_elsewhere(route),
         "residence_doubtful": route.residence.doubtful,
         "estimated_dates": deadlines.estimated,
         "expected_discharge": governing.basis is OrderBasis.EXPECTED_DISCHARGE,
-        "unread_deadline_text": unread,
+        "unread_deadline_text": doubtful or warned,
         "deferral_without_date": deadline.deferral_stated and deadline.earliest is None,
         "no_working_day": deadlines.no_working_day,
         "missing_diagnosis": not plan.all_diagnoses,
