@@ -42,8 +42,9 @@ def _parser(encoding: str | None = None) -> etree.XMLParser:
 
 
 _AS_DECLARED, _AS_UTF8 = _parser(), _parser("utf-8")
-_UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
-_DECLARED = re.compile(rb"<\?xml[^>]*?\sencoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']")
+#: Markup in one byte a letter, after a mark and blanks, or UTF-16 with its mark or without.
+_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff|\0<")
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*[\"']([A-Za-z][A-Za-z0-9._-]*)[\"']")
 _ONE_BYTE = ("ISO-8859-1", "WINDOWS-1252")
 #: Other encodings are refused: some (UTF-7) hide markup from whoever looks at the bytes.
 _ENCODINGS = ("UTF-8", "US-ASCII", "UTF-16", *_ONE_BYTE)
@@ -86,14 +87,13 @@ def parse_xml(body: bytes, limits: Limits) -> tuple[etree._Element | None, tuple
     # Every element, comment and instruction has a "<": twice the limit leaves room for the end tags.
     if body.count(b"<") > 2 * limits.max_elements:
         return None, (_too_large(Bilingual("elementer", "elements"), limits.max_elements),)
-    head = body[:256].removeprefix(_UTF8_MARK).lstrip()
-    if not head.startswith((b"<", b"\0<", *_UTF16_MARKS)):
+    if not _START.match(body):
         return None, (faults.XML_NOT_XML.at("body"),)
-    declared = _DECLARED.match(head)
-    encoding = declared[1].decode("ascii").upper() if declared else "UTF-8"
-    if encoding not in _ENCODINGS:
+    declared = _DECLARED.match(body)
+    encoding = declared[1].decode("ascii") if declared else "UTF-8"
+    if encoding.upper() not in _ENCODINGS:
         return None, (faults.XML_ENCODING.at("body", line=1, encoding=encoding),)
-    misdeclared = _line_of_utf8(body) if encoding in _ONE_BYTE else None
+    misdeclared = _line_of_utf8(body) if encoding.upper() in _ONE_BYTE else None
     try:
         root = etree.fromstring(body, _AS_DECLARED if misdeclared is None else _AS_UTF8)
     except etree.XMLSyntaxError as error:
