@@ -104,10 +104,9 @@ class _Shape:
 
     def part(self, name: str, listed: bool) -> _Shape:
         if name not in self.parts:
-            inner = next(
-                kind for kind in (*get_args(self.hints[name]), self.hints[name]) if dataclasses.is_dataclass(kind)
-            )
-            self.parts[name] = _Shape(inner, listed)
+            hint = self.hints[name]
+            inner = next(kind for kind in (*get_args(hint), hint) if dataclasses.is_dataclass(kind))
+            self.parts[name] = _Shape(cast(type, inner), listed)
         return self.parts[name]
 
 
@@ -126,6 +125,7 @@ class _Field(_Place):
 
     read: Callable[[etree._Element], object]
     check: Callable[[etree._Element, Any], Iterable[Remark]] | None
+    many: bool
 
 
 @dataclass(slots=True)
@@ -140,7 +140,6 @@ class _Node:
     """An element of the schema."""
 
     step: str
-    many: bool = False
     once: bool = False  #: a second one has no place in the plan
     ignored: bool = False
     fields: list[_Field] = field(default_factory=list)
@@ -183,7 +182,7 @@ class Table:
             prefix, _, name = qualified.rpartition(":")
             child = node.by_name.get(name)
             if child is None:
-                child = node.by_name[name] = _Node("/" + name, many)
+                child = node.by_name[name] = _Node("/" + name)
                 node.by_tag[f"{{{self._namespaces[prefix]}}}{name}"] = child
             node = child
             passed.append(node)
@@ -199,16 +198,16 @@ class Table:
         if row.read is None:
             node.ignored = True
             return
-        node.fields.append(_Field(*_place(shape, rest), row.read, row.check))
+        node.fields.append(_Field(*_place(shape, rest), row.read, row.check, many))
         for each in passed:
             each.once = True
 
     def read(self, letter: etree._Element, path: str) -> Read:
         """Walk a letter once; `path` is where it stands. Never raises for what a document holds."""
-        walk = _Walk(letter)
+        walk = _Walk()
         values: dict[str, Any] = {}
         walk.container(self._root, letter, values, "", path)
-        walk.attributes()
+        walk.attributes(letter)
         walk.build(self._shape, values, "")
         return Read(values, walk.other, walk.findings, walk.rows)
 
@@ -230,18 +229,16 @@ class Table:
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
 
-#: Elements that need a second look: they have attributes, or text beside elements.
-_ODD = etree.XPath("descendant-or-self::*[@* or (* and text()[normalize-space()])]")
-_TEXTS = etree.XPath(".//text()[normalize-space()]", smart_strings=False)
-_STRAY = etree.XPath("text()[normalize-space()]", smart_strings=False)
+_ATTRIBUTES = etree.XPath(".//@*")
+_texts = cast("Callable[[etree._Element], list[str]]", etree.XPath(".//text()", smart_strings=False))
+_own_texts = cast("Callable[[etree._Element], list[str]]", etree.XPath("text()", smart_strings=False))
 _SILENT_ATTRIBUTES = ("{http://www.w3.org/2001/XMLSchema-instance}", "{http://www.w3.org/XML/1998/namespace}")
 
 
 class _Walk:
-    """The state of one walk over a letter."""
+    """The state of one walk over a letter. `target` and `source` are the paths of the object and element at hand."""
 
-    def __init__(self, letter: etree._Element) -> None:
-        self.odd: dict[etree._Element, None] = dict.fromkeys(cast("list[etree._Element]", _ODD(letter)))
+    def __init__(self) -> None:
         self.other: list[OtherContent] = []
         self.findings: list[Finding] = []
         self.rows: list[TraceRow] = []
@@ -249,55 +246,59 @@ class _Walk:
         self.slips: set[str] = set()
 
     def container(self, node: _Node, element: etree._Element, values: dict[str, Any], target: str, source: str) -> None:
-        if element in self.odd:
-            self.keep(element, faults.SCHEMA_UNKNOWN_ELEMENT, "/text()", _STRAY(element))
         counts: dict[str, int] = {}
         by_tag = node.by_tag
+        stray = not _is_blank(element.text)
         for child in element:
+            if not _is_blank(child.tail):
+                stray = True
             found = by_tag.get(child.tag) or self.fallback(node, child, source)
             if found is None or found.ignored:
                 continue
-            step = found.step
-            nth = counts[step] = counts.get(step, 0) + 1
-            path = source + step if nth == 1 else f"{source}{step}[{nth}]"
-            if nth > 1 and found.once and not found.many:
-                self.keep(child, faults.SCHEMA_REPEATED, "", _TEXTS(child))
-            elif found.fields:
+            path = source + found.step
+            nth = counts[found.step] = counts.get(found.step, 0) + 1
+            if nth > 1:
+                path += f"[{nth}]"
+                if found.once:
+                    self.keep(child, faults.SCHEMA_REPEATED)
+                    continue
+            if found.fields:
                 self.leaf(found, child, values, target, path)
-            elif found.item:
+            elif found.item is not None:
                 self.repeat(found, found.item, child, values, target, path)
             else:
                 self.container(found, child, values, target, path)
+        if stray:
+            self.keep(element, faults.SCHEMA_UNKNOWN_ELEMENT, "/text()", _own_texts(element))
 
     def leaf(self, node: _Node, element: etree._Element, values: dict[str, Any], target: str, path: str) -> None:
-        held = False
-        line = line_of(element)
-        for number, each in enumerate(node.fields):
+        first, held, line = True, False, line_of(element)
+        for each in node.fields:
             slot = values
             for name in each.into:
                 slot = slot.setdefault(name, {})
             place = target + each.target
-            if node.many:
-                entries = slot.setdefault(each.name, [])
-                place += f"[{len(entries)}]"
-            elif number == 0 and each.name in slot:  # the other branch of a choice
-                self.keep(element, faults.SCHEMA_REPEATED, "", _TEXTS(element))
+            if each.many:
+                place += f"[{len(slot.get(each.name, ()))}]"
+            elif first and each.name in slot:  # the other branch of a choice
+                self.keep(element, faults.SCHEMA_REPEATED)
                 return
             value = each.read(element)
-            if each.check:
+            if each.check is not None:
                 for fault, filling in each.check(element, value):
                     self.findings.append(fault.at(place, path, line, **filling))
-            if number == 0 or value is not None:
-                self.rows.append(TraceRow(place, path, line))
-                self.sources.append(element)
             if value is not None:
                 held = held or value is not True  # a mark says nothing of the text in it
-                if node.many:
-                    entries.append(value)
+                if each.many:
+                    slot.setdefault(each.name, []).append(value)
                 else:
-                    slot.setdefault(each.name, value)
+                    slot[each.name] = value
+            if first or value is not None:
+                self.rows.append(TraceRow(place, path, line))
+                self.sources.append(element)
+            first = False
         if not held:
-            self.keep(element, None, "", _TEXTS(element))
+            self.keep(element)
 
     def repeat(
         self, node: _Node, item: _Item, element: etree._Element, values: dict[str, Any], target: str, path: str
@@ -314,19 +315,21 @@ class _Walk:
 
     def build(self, shape: _Shape, values: dict[str, Any], target: str) -> bool:
         """Make the objects within `values` and say whether the whole can be made; if not, what it holds is kept."""
-        for name, value in values.items():
-            if type(value) is dict:
-                part = shape.parts[name]
-                place = f"{target}{name}[0]." if part.listed else f"{target}{name}."
-                made = part.make(**value) if self.build(part, value, place) else None
-                values[name] = made if not part.listed else () if made is None else (made,)
-            elif type(value) is list:
-                values[name] = tuple(value)
+        if shape.parts:
+            for name, value in values.items():
+                if type(value) is dict:
+                    part = shape.parts[name]
+                    place = f"{target}{name}[0]." if part.listed else f"{target}{name}."
+                    made = part.make(**value) if self.build(part, value, place) else None
+                    values[name] = made if not part.listed else () if made is None else (made,)
+                elif type(value) is list:
+                    values[name] = tuple(value)
         for name, default in shape.defaults.items():
             values.setdefault(name, default)
-        if any(values.get(name) is None for name in shape.required):
-            self.orphan(target)
-            return False
+        for name in shape.required:
+            if values.get(name) is None:
+                self.orphan(target)
+                return False
         return True
 
     def orphan(self, target: str) -> None:
@@ -335,7 +338,7 @@ class _Walk:
         self.rows = [row for row, _ in pairs if not row.target.startswith(target)]
         self.sources = [element for row, element in pairs if not row.target.startswith(target)]
         for element in dict.fromkeys(element for row, element in pairs if row.target.startswith(target)):
-            self.keep(element, None, "", _TEXTS(element))
+            self.keep(element)
 
     def fallback(self, node: _Node, child: etree._Element, source: str) -> _Node | None:
         """The element by its local name alone, or None when it is unknown or no element."""
@@ -344,25 +347,34 @@ class _Walk:
         name = local_name(child)
         found = node.by_name.get(name)
         if found is None:
-            self.keep(child, faults.SCHEMA_UNKNOWN_ELEMENT, "", _TEXTS(child))
+            self.keep(child, faults.SCHEMA_UNKNOWN_ELEMENT)
         elif (place := source + found.step) not in self.slips:
             self.slips.add(place)
             path = found.fields[0].target if found.fields else name
             self.findings.append(faults.SCHEMA_NAMESPACE.at(path, place, line_of(child), element=name))
         return found
 
-    def attributes(self) -> None:
-        for element in self.odd:
-            for name, value in cast("Iterable[tuple[str, str]]", element.attrib.items()):
-                if value.strip() and not name.startswith(_SILENT_ATTRIBUTES):
-                    self.keep(element, faults.SCHEMA_UNKNOWN_ELEMENT, f"/@{name}", [value])
+    def attributes(self, letter: etree._Element) -> None:
+        for value in cast("list[etree._ElementUnicodeResult]", _ATTRIBUTES(letter)):
+            name, element = str(value.attrname), value.getparent()
+            if element is not None and not name.startswith(_SILENT_ATTRIBUTES):
+                self.keep(element, faults.SCHEMA_UNKNOWN_ELEMENT, f"/@{name}", [value])
 
-    def keep(self, element: etree._Element, fault: Fault | None, suffix: str, texts: Any) -> None:
-        """Keep texts of an element that has no place in the plan readable in `other`, and say so."""
-        path = source_path(element) + suffix
+    def keep(
+        self, element: etree._Element, fault: Fault | None = None, part: str = "", texts: Iterable[str] | None = None
+    ) -> None:
+        """Keep what an element (or its `part`) says readable in `other`, and report `fault`."""
+        if texts is None:
+            texts = _texts(element)
         text = "\n".join(filter(None, map(collapse, texts)))
-        if fault and (text or not suffix):
-            place = f"other[{len(self.other)}]" if text else "other"
-            self.findings.append(fault.at(place, path, line_of(element), element=local_name(element) + suffix))
-        if text and OtherContent(path, text) not in self.other:
-            self.other.append(OtherContent(path, text))
+        if text or (fault and not part):
+            path = source_path(element) + part
+            if fault:
+                place = f"other[{len(self.other)}]" if text else "other"
+                self.findings.append(fault.at(place, path, line_of(element), element=local_name(element) + part))
+            if text and OtherContent(path, text) not in self.other:
+                self.other.append(OtherContent(path, text))
+
+
+def _is_blank(text: str | None) -> bool:
+    return text is None or text.isspace()
