@@ -15,7 +15,11 @@ from gtgateway.model.outcome import EarlierAnswer, Known, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What saving came to. `earlier` set: another request with the same message won; answer as it was answered."""
+    """What saving came to.
+
+    `earlier` set: another request with the same message won and nothing was written. Judge again with that answer as
+    known: the winner's content may be another one.
+    """
 
     message_id: str
     record_ids: tuple[str, ...] = ()
@@ -112,7 +116,11 @@ class Store(Protocol):
     async def record(self, record_id: str) -> StoredRecord | None: ...
 
     async def feed(self, organisations: Collection[str], after: int, limit: int) -> FeedPage:
-        """Entries after a position for any of the organisations, in order of position."""
+        """Entries after a position for any of the organisations, in order of position.
+
+        Entries of one record are folded into the latest. At the end of the feed `next` is the newest position of all,
+        so that whoever waits from there is woken by new entries only.
+        """
         ...
 
     async def newest(self, organisations: Collection[str]) -> int:

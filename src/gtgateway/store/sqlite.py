@@ -106,9 +106,9 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what is queued and let go of the file."""
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None  # from here on nothing more is queued
+        if writer is not None:
+            await writer.close()
         for connection in (self._reader, self._writing):
             if connection is not None:
                 connection.close()
@@ -372,6 +372,8 @@ def _connect(name: str) -> apsw.Connection:
             name, flags=apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         )
         connection.set_busy_timeout(BUSY_MILLISECONDS)
+        # Without it SQLite prepares a statement anew whenever a value is bound that a plan might depend on.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for pragma, value in (("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", True)):
             connection.pragma(pragma, value)
     except apsw.Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -99,13 +100,14 @@ class GroupWriter:
                 connection.execute("RELEASE alone")
             connection.execute("COMMIT")
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            # Where even this fails, the next group fails at its BEGIN; nobody is left waiting.
+            with contextlib.suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
             for each in group:
                 each.error = each.error or as_gateway_error(error)
 
     def _settle(self, group: Sequence[_Waiting]) -> None:
-        self._committed()
         for each in group:
             if each.future.done():  # whoever waited has gone away
                 continue
@@ -113,3 +115,4 @@ class GroupWriter:
                 each.future.set_exception(each.error)
             else:
                 each.future.set_result(each.result)
+        self._committed()
