@@ -89,10 +89,14 @@ def letter_id(plan: RehabilitationPlan) -> str | None:
 
 
 def type_word(plan: RehabilitationPlan) -> str | None:
-    """TypeOfRehabilitationPlan: the level in MedCom's word, else the sender's own."""
-    if plan.plan_type is PlanType.EGENTRAENING:
-        return "egentræning"
-    return plan.level or plan.level_stated
+    """TypeOfRehabilitationPlan: MedCom's word for the level as the sender spelt it, else the sender's own word.
+
+    Other words for a level (`almindelig`, `basal`) become MedCom's; the remainder tells what the sender wrote.
+    """
+    word = "egentræning" if plan.plan_type is PlanType.EGENTRAENING else plan.level
+    if word is None or (plan.level_stated and plan.level_stated.casefold() == word):
+        return plan.level_stated
+    return word
 
 
 def statistical_code(plan: RehabilitationPlan) -> str:
