@@ -378,10 +378,26 @@ def test_a_slip_that_repeats_is_told_once() -> None:
     member = "<Member><m:PersonGivenName>Ole</m:PersonGivenName></Member>"
     mapped = read(ggop(**section("HealthCareTeam", member + member)))
     assert mapped.plan.care_team == (Professional("Ole"), Professional("Ole"))
-    assert [finding.source_path for finding in mapped.findings] == [
-        f"{PLAN}/HealthCareTeam/Member/PersonGivenName",
-        f"{PLAN}/HealthCareTeam/Member[2]/PersonGivenName",
-    ]
+    assert [finding.source_path for finding in mapped.findings] == [f"{PLAN}/HealthCareTeam/Member/PersonGivenName"]
+    slips = read(ggop(**section("PatientSafetyAspects", "a<Break/><Break/><Bold>b</Bold>")))
+    assert slips.plan.patient_safety == FormattedText("a\n\nb", "a<br><br><strong>b</strong>")
+    assert [finding.text.en.split()[0] for finding in slips.findings] == ["Break", "Bold"]
+
+
+def test_thousands_of_strange_elements_are_told_once_and_take_no_time() -> None:
+    """Each stays readable; counting the siblings of every one of them would take minutes."""
+    code = "<SecondaryDiagnosis><{0}>x{1}</{0}></SecondaryDiagnosis>"
+    many = "".join(code.format(name, number) for number in range(6000) for name in ("Text", "Code"))
+    mapped = read(
+        ggop(
+            more="".join(f'<Extra a="b{number}">c{number}</Extra>' for number in range(6000)),
+            **section("ICD10Diagnoses", f"<ICD10Diagnose>{many}</ICD10Diagnose>"),
+        )
+    )
+    assert len(mapped.plan.other) == 18_000
+    assert mapped.plan.other[-1] == OtherContent(f"{PLAN}/Extra[6000]/@a", "b5999")
+    structure = [finding.source_path for finding in mapped.findings if finding.rule == "GOP-SCHEMA-05"]
+    assert structure == [f"{PLAN}/Extra", f"{PLAN}/Extra/@a"]
 
 
 def test_any_order_reads_the_same() -> None:
@@ -502,7 +518,7 @@ def test_no_hospital_contact() -> None:
     assert (plan.hospital_contact, plan.discharged_on) == (None, None)
 
 
-@pytest.mark.parametrize("stated", ["06.11.2026", "2026-13-01", "2026-11-06Z", "i dag"])
+@pytest.mark.parametrize("stated", ["06.11.2026", "2026-13-01", "2026-11-06T10:00", "i dag"])
 def test_a_date_that_cannot_be_read_is_shown(stated: str) -> None:
     inner = f"<Start><Date>2026-11-01</Date></Start><ExpectedEnd><Date>{stated}</Date><Time>13:00</Time></ExpectedEnd>"
     mapped = read(ggop(**section("CurrentHospitalContact", inner)))
@@ -512,6 +528,11 @@ def test_a_date_that_cannot_be_read_is_shown(stated: str) -> None:
     assert mapped.plan.other == (OtherContent(f"{path}/Date", stated), OtherContent(f"{path}/Time", "13:00"))
     assert [(finding.rule, finding.source_path) for finding in mapped.findings] == [("GOP-MAP-01", f"{path}/Date")]
     assert stated in mapped.findings[0].text.da
+
+
+def test_a_date_with_a_time_zone_is_that_day() -> None:
+    inner = "<ExpectedEnd><Date>2026-11-06+01:00</Date></ExpectedEnd>"
+    assert plan_of(**section("CurrentHospitalContact", inner)).discharged_on == date(2026, 11, 6)
 
 
 def test_a_time_that_cannot_be_read_leaves_the_date() -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time
 from functools import lru_cache, partial
 from html import escape
-from typing import Any
 
 from lxml import etree
 
@@ -40,7 +39,7 @@ from gtgateway.parsers.medcom_xml import IDENTIFIER_KINDS, NS100, NS104, local_n
 
 # --- values: what one element says ------------------------------------------------------------------------------------
 
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:Z|[+-]\d\d:\d\d)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d)?", re.ASCII)
 _SKS = re.compile(r"D[A-Z]\d\d[0-9A-Z]*", re.ASCII)
 _LITERAL_MARKUP = re.compile(r"</?(?:br|b|i|u|p|" + "|".join(FORMATTING) + r")\s*/?>", re.IGNORECASE)
@@ -57,10 +56,10 @@ def _formatted(element: etree._Element) -> FormattedText | None:
 
 
 def _day(element: etree._Element) -> date | None:
-    """A date yyyy-mm-dd; None when it is none."""
-    stated = text_of(element) or ""
+    """A date yyyy-mm-dd, None when it is none. xs:date allows a time zone; the day is the one that is written."""
+    stated = _DATE.fullmatch(text_of(element) or "")
     try:
-        return date.fromisoformat(stated) if _DATE.fullmatch(stated) else None
+        return date.fromisoformat(stated[1]) if stated else None
     except ValueError:
         return None
 
@@ -157,12 +156,17 @@ def _unlisted(known: Iterable[str], element: etree._Element, value: str | None) 
 def _markup(element: etree._Element, text: FormattedText | None) -> Iterator[Remark]:
     if text is not None and "<" in text.plain and (literal := _LITERAL_MARKUP.search(text.plain)):
         yield faults.MAP_LITERAL_MARKUP, {"element": local_name(element), "value": literal.group()}
-    for child in element.iterdescendants("*") if len(element) else ():
+    for fault, name in dict.fromkeys(_slips(element)) if len(element) else ():
+        yield fault, {"element": name}
+
+
+def _slips(element: etree._Element) -> Iterator[tuple[Fault, str]]:
+    for child in element.iterdescendants("*"):
         name = local_name(child)
         if name not in FORMATTING:
-            yield faults.SCHEMA_UNKNOWN_ELEMENT, {"element": name}
+            yield faults.SCHEMA_UNKNOWN_ELEMENT, name
         elif child.tag != f"{{{NS100}}}{name}":
-            yield faults.SCHEMA_NAMESPACE, {"element": name}
+            yield faults.SCHEMA_NAMESPACE, name
 
 
 _CHECK_DATE = partial(_unreadable, faults.MAP_DATE)
@@ -367,9 +371,12 @@ def plan_from_medcom_xml(letter: ParsedLetter) -> Mapped:
     _derive_discharge(read)
     if deadline := values.get("start_deadline"):
         values["start_deadline"] = _understood(deadline, values.get("discharged_on"))
-    _check_contact(read)
-    _check_diagnoses(read)
-    plan = RehabilitationPlan(**values, other=tuple(read.other))
+    remarks = [*_check_contact(values.get("hospital_contact")), *_check_diagnoses(values.get("diagnoses", ()))]
+    if remarks:
+        places = {row.target: row for row in read.rows}
+        for path, (fault, filling) in remarks:
+            read.findings.append(fault.at(path, places[path].source_path, places[path].line, **filling))
+    plan = RehabilitationPlan(**values, other=read.other)
     return Mapped(plan, tuple(read.findings), Trace(tuple(read.rows), _expected(letter.source_path), letter.line))
 
 
@@ -386,7 +393,7 @@ def _derive_discharge(read: Read) -> None:
     understood = read_discharge(contact.expected_end_text)
     if understood and understood.day and understood.confidence is Confidence.HIGH:
         read.values.update(discharged_on=understood.day, discharge_read_from_text=True)
-        stated = _row(read, "hospital_contact.expected_end_text")
+        stated = next(row for row in read.rows if row.target == "hospital_contact.expected_end_text")
         read.rows.append(TraceRow("discharged_on", stated.source_path, stated.line))
 
 
@@ -404,17 +411,10 @@ def _understood(deadline: StartDeadline, discharged_on: date | None) -> StartDea
     )
 
 
-def _check_contact(read: Read) -> None:
-    contact: HospitalContact | None = read.values.get("hospital_contact")
+def _check_contact(contact: HospitalContact | None) -> Iterator[tuple[str, Remark]]:
     if contact and contact.start and contact.expected_end and _before(contact.expected_end, contact.start):
-        _remark(
-            read,
-            faults.MAP_END_BEFORE_START,
-            "hospital_contact.expected_end",
-            "hospital_contact.expected_end.day",
-            end=contact.expected_end.day,
-            start=contact.start.day,
-        )
+        days = {"end": contact.expected_end.day, "start": contact.start.day}
+        yield "hospital_contact.expected_end.day", (faults.MAP_END_BEFORE_START, days)
 
 
 def _before(one: LocalMoment, other: LocalMoment) -> bool:
@@ -423,14 +423,14 @@ def _before(one: LocalMoment, other: LocalMoment) -> bool:
     return one.day < other.day
 
 
-def _check_diagnoses(read: Read) -> None:
+def _check_diagnoses(groups: tuple[DiagnosisGroup, ...]) -> Iterator[tuple[str, Remark]]:
     seen: set[str] = set()
-    groups: tuple[DiagnosisGroup, ...] = read.values.get("diagnoses", ())
     for path, coded in _diagnoses(groups):
+        code = {"value": coded.code}
         if (coded.system is None or coded.system.casefold() in _DIAGNOSIS_SYSTEMS) and not _SKS.fullmatch(coded.code):
-            _remark(read, faults.MAP_SKS_FORM, path, path, value=coded.code)
+            yield path, (faults.MAP_SKS_FORM, code)
         if coded.code.casefold() in seen:
-            _remark(read, faults.MAP_DUPLICATE_CODE, path, path, value=coded.code)
+            yield path, (faults.MAP_DUPLICATE_CODE, code)
         seen.add(coded.code.casefold())
 
 
@@ -440,12 +440,3 @@ def _diagnoses(groups: tuple[DiagnosisGroup, ...]) -> Iterator[tuple[str, Coded]
             yield f"diagnoses[{number}].primary.code", group.primary
         for index, coded in enumerate(group.secondary):
             yield f"diagnoses[{number}].secondary[{index}].code", coded
-
-
-def _remark(read: Read, fault: Fault, path: str, target: str, **filling: Any) -> None:
-    row = _row(read, target)
-    read.findings.append(fault.at(path, row.source_path, row.line, **filling))
-
-
-def _row(read: Read, target: str) -> TraceRow:
-    return next(row for row in read.rows if row.target == target)

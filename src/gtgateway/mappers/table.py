@@ -10,6 +10,7 @@ nothing: what no row holds goes to `RehabilitationPlan.other`.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,7 +26,7 @@ from gtgateway.model.identifiers import Identifier, IdentifierKind
 from gtgateway.model.message import Trace, TraceRow
 from gtgateway.model.plan import FormattedText, JournalExcerpt, OtherContent, RehabilitationPlan
 from gtgateway.parsers.hardened import line_of
-from gtgateway.parsers.medcom_xml import local_name, source_path
+from gtgateway.parsers.medcom_xml import local_name
 
 Remark = tuple[Fault, Mapping[str, object]]
 
@@ -59,7 +60,7 @@ class Read:
     """What a table made of a letter. `values` are arguments of RehabilitationPlan."""
 
     values: dict[str, Any]
-    other: list[OtherContent]
+    other: tuple[OtherContent, ...]
     findings: list[Finding]
     rows: list[TraceRow]
 
@@ -149,6 +150,7 @@ class _Node:
 
 
 def _inner(shape: _Shape, target: str) -> _Shape:
+    """The shape of the object at a path within another."""
     for name in target.split("."):
         shape = shape.part(name.removesuffix("[0]"), name.endswith("[0]"))
     return shape
@@ -204,12 +206,12 @@ class Table:
 
     def read(self, letter: etree._Element, path: str) -> Read:
         """Walk a letter once; `path` is where it stands. Never raises for what a document holds."""
-        walk = _Walk()
+        walk = _Walk(letter, path)
         values: dict[str, Any] = {}
         walk.container(self._root, letter, values, "", path)
         walk.attributes(letter)
-        walk.build(self._shape, values, "")
-        return Read(values, walk.other, walk.findings, walk.rows)
+        walk.build(self._shape, values, "", 0)
+        return Read(values, tuple(walk.other), walk.findings, walk.rows)
 
     @cached_property
     def places(self) -> tuple[tuple[str, str], ...]:
@@ -229,6 +231,7 @@ class Table:
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
 
+_INDEX = re.compile(r"\[\d+\]")
 _ATTRIBUTES = etree.XPath(".//@*")
 _texts = cast("Callable[[etree._Element], list[str]]", etree.XPath(".//text()", smart_strings=False))
 _own_texts = cast("Callable[[etree._Element], list[str]]", etree.XPath("text()", smart_strings=False))
@@ -238,19 +241,21 @@ _SILENT_ATTRIBUTES = ("{http://www.w3.org/2001/XMLSchema-instance}", "{http://ww
 class _Walk:
     """The state of one walk over a letter. `target` and `source` are the paths of the object and element at hand."""
 
-    def __init__(self) -> None:
-        self.other: list[OtherContent] = []
+    def __init__(self, letter: etree._Element, path: str) -> None:
+        self.other: dict[OtherContent, None] = {}
         self.findings: list[Finding] = []
         self.rows: list[TraceRow] = []
         self.sources: list[etree._Element] = []  #: the element of each row
-        self.slips: set[str] = set()
+        self.paths: dict[etree._Element, str] = {letter: path}
+        self.told: set[tuple[str, str]] = set()
 
     def container(self, node: _Node, element: etree._Element, values: dict[str, Any], target: str, source: str) -> None:
         counts: dict[str, int] = {}
         by_tag = node.by_tag
-        stray = not _is_blank(element.text)
+        stray = element.text is not None and not element.text.isspace()
         for child in element:
-            if not _is_blank(child.tail):
+            tail = child.tail
+            if tail is not None and not tail.isspace():
                 stray = True
             found = by_tag.get(child.tag) or self.fallback(node, child, source)
             if found is None or found.ignored:
@@ -308,19 +313,23 @@ class _Walk:
             slot = slot.setdefault(name, {})
         entries = slot.setdefault(item.name, [])
         inner: dict[str, Any] = {}
+        since = len(self.rows)
         place = f"{target}{item.target}[{len(entries)}]."
         self.container(node, element, inner, place, path)
-        if inner and self.build(item.shape, inner, place):
+        if inner and self.build(item.shape, inner, place, since):
             entries.append(item.shape.make(**inner))
 
-    def build(self, shape: _Shape, values: dict[str, Any], target: str) -> bool:
-        """Make the objects within `values` and say whether the whole can be made; if not, what it holds is kept."""
+    def build(self, shape: _Shape, values: dict[str, Any], target: str, since: int) -> bool:
+        """Make the objects within `values` and say whether the whole can be made; if not, what it holds is kept.
+
+        The rows of the whole begin at `since`.
+        """
         if shape.parts:
             for name, value in values.items():
                 if type(value) is dict:
                     part = shape.parts[name]
                     place = f"{target}{name}[0]." if part.listed else f"{target}{name}."
-                    made = part.make(**value) if self.build(part, value, place) else None
+                    made = part.make(**value) if self.build(part, value, place, since) else None
                     values[name] = made if not part.listed else () if made is None else (made,)
                 elif type(value) is list:
                     values[name] = tuple(value)
@@ -328,15 +337,15 @@ class _Walk:
             values.setdefault(name, default)
         for name in shape.required:
             if values.get(name) is None:
-                self.orphan(target)
+                self.orphan(target, since)
                 return False
         return True
 
-    def orphan(self, target: str) -> None:
+    def orphan(self, target: str, since: int) -> None:
         """Keep the texts of an object that lacks what it cannot be without, e.g. a time without a date."""
-        pairs = list(zip(self.rows, self.sources, strict=True))
-        self.rows = [row for row, _ in pairs if not row.target.startswith(target)]
-        self.sources = [element for row, element in pairs if not row.target.startswith(target)]
+        pairs = list(zip(self.rows[since:], self.sources[since:], strict=True))
+        self.rows[since:] = [row for row, _ in pairs if not row.target.startswith(target)]
+        self.sources[since:] = [element for row, element in pairs if not row.target.startswith(target)]
         for element in dict.fromkeys(element for row, element in pairs if row.target.startswith(target)):
             self.keep(element)
 
@@ -348,10 +357,9 @@ class _Walk:
         found = node.by_name.get(name)
         if found is None:
             self.keep(child, faults.SCHEMA_UNKNOWN_ELEMENT)
-        elif (place := source + found.step) not in self.slips:
-            self.slips.add(place)
+        else:
             path = found.fields[0].target if found.fields else name
-            self.findings.append(faults.SCHEMA_NAMESPACE.at(path, place, line_of(child), element=name))
+            self.tell(faults.SCHEMA_NAMESPACE, path, child, source + found.step, name)
         return found
 
     def attributes(self, letter: etree._Element) -> None:
@@ -368,13 +376,28 @@ class _Walk:
             texts = _texts(element)
         text = "\n".join(filter(None, map(collapse, texts)))
         if text or (fault and not part):
-            path = source_path(element) + part
+            path = self.path_of(element) + part
             if fault:
                 place = f"other[{len(self.other)}]" if text else "other"
-                self.findings.append(fault.at(place, path, line_of(element), element=local_name(element) + part))
-            if text and OtherContent(path, text) not in self.other:
-                self.other.append(OtherContent(path, text))
+                self.tell(fault, place, element, path, local_name(element) + part)
+            if text:
+                self.other[OtherContent(path, text)] = None
 
+    def tell(self, fault: Fault, place: str, element: etree._Element, path: str, name: str) -> None:
+        """Report a fault of structure, once for all repeats of an element."""
+        kind = (fault.rule, _INDEX.sub("", path))
+        if kind not in self.told:
+            self.told.add(kind)
+            self.findings.append(fault.at(place, path, line_of(element), element=name))
 
-def _is_blank(text: str | None) -> bool:
-    return text is None or text.isspace()
+    def path_of(self, element: etree._Element) -> str:
+        """Source path of an element in the letter; the siblings of each are counted once."""
+        if element not in self.paths:
+            parent = element.getparent()
+            assert parent is not None  # the letter itself is there from the start
+            above, counts = self.path_of(parent), dict[str, int]()
+            for child in parent.iterchildren("*"):
+                name = local_name(child)
+                nth = counts[name] = counts.get(name, 0) + 1
+                self.paths[child] = f"{above}/{name}" if nth == 1 else f"{above}/{name}[{nth}]"
+        return self.paths[element]
