@@ -130,7 +130,8 @@ def plan_from_clinical_email(letter: ParsedLetter) -> Mapped:
     mail.codes()
     mail.references()
     mail.remaining()
-    plan = RehabilitationPlan(**read.values, other=tuple(read.other), reconstructed=True)
+    mail.check()
+    plan = RehabilitationPlan(**read.values, other=tuple(mail.other), reconstructed=True)
     findings = (faults.MAP_RECONSTRUCTED.at("", letter.source_path + _TEXT, letter.line), *read.findings)
     return Mapped(plan, findings, Trace(tuple(read.rows), _expected(letter.source_path), letter.line))
 
@@ -225,6 +226,7 @@ class _Mail:
         self.path = letter.source_path
         self.read = read
         self.values: dict[str, Any] = read.values
+        self.other = list(read.other)
         self.texts: dict[str, FormattedText] = {}
         self.excerpts: list[JournalExcerpt] = []
         self.lines: defaultdict[str, list[str]] = defaultdict(list)
@@ -251,7 +253,7 @@ class _Mail:
         self.read.rows.append(TraceRow(target, self.path + _TEXT, self.line_numbers.get(section)))
 
     def keep(self, source: str, words: str) -> None:
-        self.read.other.append(OtherContent(self.path + source, words))
+        self.other.append(OtherContent(self.path + source, words))
 
     def parties(self) -> None:
         values, lines = self.values, self.lines
@@ -370,7 +372,6 @@ class _Mail:
         if control != HospitalControl():
             self.values["control"] = control
         medcom_xml._derive_discharge(self.read)
-        medcom_xml._check_contact(self.read)
         if deadline := self.texts.pop("start_deadline", None):
             self.values["start_deadline"] = medcom_xml._understood(
                 StartDeadline(deadline), self.values.get("discharged_on")
@@ -402,9 +403,16 @@ class _Mail:
             else:
                 icf.append(IcfClassification(code))
         self.values |= {"diagnoses": tuple(groups), "diagnosis_texts": tuple(texts), "icf": tuple(icf)}
-        for target, _ in medcom_xml._diagnoses(tuple(groups)):
-            self.row(target, "diagnoses")
-        medcom_xml._check_diagnoses(self.read)
+
+    def check(self) -> None:
+        """What is wrong with values, as in MedCom XML."""
+        remarks = (
+            *medcom_xml._check_contact(self.values.get("hospital_contact")),
+            *medcom_xml._check_diagnoses(self.values["diagnoses"]),
+        )
+        for path, (fault, filling) in remarks:
+            line = self.line_numbers.get(path.partition(".")[0].partition("[")[0])
+            self.read.findings.append(fault.at(path, self.path + _TEXT, line, **filling))
 
     def references(self) -> None:
         """Those in the text, which are all of them in our own mails, then those in the mail's fields alone."""
