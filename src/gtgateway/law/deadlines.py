@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
 
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.governing import Governing
@@ -122,10 +123,12 @@ _MONTHS_EN = (
 )
 
 
+@lru_cache
 def _in_danish(day: date) -> str:
     return f"{_WEEKDAYS_DA[day.weekday()]} den {day.day}. {_MONTHS_DA[day.month - 1]} {day.year}"
 
 
+@lru_cache
 def _in_english(day: date) -> str:
     return f"{_WEEKDAYS_EN[day.weekday()]} {day.day} {_MONTHS_EN[day.month - 1]} {day.year}"
 
@@ -156,13 +159,7 @@ def _explain(
     """How the dates came about, for people."""
     account = _Account()
     _explain_day_zero(account, plan, governing, received_on)
-    if deadlines.owners:
-        _explain_notice(account, governing, deadlines)
-    elif plan.level is Level.SPECIALISERET:
-        account.say(
-            "Fristerne for besked og opstart gælder ikke genoptræning på sygehus.",
-            "The limits for notice and start do not apply to hospital training.",
-        )
+    _explain_notice(account, plan, governing, deadlines)
     _explain_start(account, plan, governing, deadlines, hospital)
     if deadlines.no_working_day:
         account.say(
@@ -230,13 +227,15 @@ def _explain_day_zero(account: _Account, plan: RehabilitationPlan, governing: Go
         account.say("Udskrivningen {} er dag nul.", "Discharge on {} is day zero.", governing.day)
 
 
-def _explain_notice(account: _Account, governing: Governing, deadlines: Deadlines) -> None:
-    notify_by, effective, working = (
-        deadlines.notify_by,
-        deadlines.notify_effective,
-        deadlines.notify_by_operational,
-    )
+def _explain_notice(account: _Account, plan: RehabilitationPlan, governing: Governing, deadlines: Deadlines) -> None:
+    notify_by, effective = deadlines.notify_by, deadlines.notify_effective
+    working = deadlines.notify_by_operational
     if notify_by is None or effective is None or working is None:
+        if plan.level is Level.SPECIALISERET:
+            account.say(
+                "Fristerne for besked og opstart gælder ikke genoptræning på sygehus.",
+                "The limits for notice and start do not apply to hospital training.",
+            )
         return
     da, en = _AUTHORITY[deadlines.owners[0].kind]
     account.say(
