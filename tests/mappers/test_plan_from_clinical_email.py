@@ -301,4 +301,4 @@ def test_values_are_checked_as_in_medcom_xml() -> None:
         ("GOP-MAP-06", "hospital_contact.expected_end.day"),
         ("GOP-MAP-04", "diagnoses[0].primary.code"),
     ]
-    assert {finding.line for finding in mapped.findings[1:]} == {22}
+    assert {finding.line for finding in mapped.findings[1:]} == {23}
