@@ -17,7 +17,6 @@ from typing import Any
 
 from lxml import etree
 
-from gtgateway.mappers import plan_from_medcom_xml as medcom_xml
 from gtgateway.mappers.clinical_email_from_plan import NO_CPR, SUBJECT, UNKNOWN
 from gtgateway.mappers.codes import codes
 from gtgateway.mappers.email_lines import (
@@ -35,6 +34,20 @@ from gtgateway.mappers.email_lines import (
 from gtgateway.mappers.formatted_text import collapse, from_medcom
 from gtgateway.mappers.headings import FORMATTED_SECTIONS, HEADINGS, field_of_heading
 from gtgateway.mappers.medcom_xml_from_plan import STATISTICAL_CODES
+from gtgateway.mappers.plan_from_medcom_xml import (
+    CONSENT,
+    address_rows,
+    check_contact,
+    check_diagnoses,
+    cpr_of,
+    derive_discharge,
+    moment_rows,
+    replacement_number_of,
+    role_rows,
+    text_row,
+    understood_deadline,
+)
+from gtgateway.mappers.plan_from_medcom_xml import ROWS as MEDCOM_ROWS
 from gtgateway.mappers.table import Mapped, Read, Row, Table, text_of
 from gtgateway.model import faults
 from gtgateway.model.identifiers import Cpr
@@ -69,28 +82,28 @@ _BY_HAND = "read below, beside the text"
 
 #: The mail's own fields. Both prefixes of the shared rows stand for the one namespace of the mail.
 ROWS: tuple[Row, ...] = (
-    medcom_xml._text("plan_id", "Letter/Identifier"),
+    text_row("plan_id", "Letter/Identifier"),
     Row(None, "Letter/VersionCode", reason=_FORM),
-    medcom_xml._text("statistical_code", "Letter/StatisticalCode"),
-    *medcom_xml._moment("written_at", "Letter/Authorisation"),
+    text_row("statistical_code", "Letter/StatisticalCode"),
+    *moment_rows("written_at", "Letter/Authorisation"),
     Row(None, "Letter/TypeCode", reason=_FORM),
     Row(None, "Letter/StatusCode", reason=_BY_HAND),
-    medcom_xml._text("episode_of_care_id", "Letter/EpisodeOfCareIdentifier"),
-    *medcom_xml._role("sender", "Sender"),
-    medcom_xml._text("sender.telephone", "Sender/TelephoneSubscriberIdentifier"),
-    medcom_xml._text("sender.speciality", "Sender/MedicalSpecialityCode"),
-    *medcom_xml._role("receiver", "Receiver"),
-    Row("patient.identifier", "Patient/CivilRegistrationNumber", medcom_xml._cpr),
-    Row("patient.identifier", "Patient/AlternativeIdentifier", medcom_xml._replacement_number),
-    medcom_xml._text("patient.family", "Patient/PersonSurnameName"),
-    medcom_xml._text("patient.given", "Patient/PersonGivenName"),
-    *medcom_xml._address("patient", "Patient"),
-    medcom_xml._text("patient.occupation", "Patient/OccupancyText"),
+    text_row("episode_of_care_id", "Letter/EpisodeOfCareIdentifier"),
+    *role_rows("sender", "Sender"),
+    text_row("sender.telephone", "Sender/TelephoneSubscriberIdentifier"),
+    text_row("sender.speciality", "Sender/MedicalSpecialityCode"),
+    *role_rows("receiver", "Receiver"),
+    Row("patient.identifier", "Patient/CivilRegistrationNumber", cpr_of),
+    Row("patient.identifier", "Patient/AlternativeIdentifier", replacement_number_of),
+    text_row("patient.family", "Patient/PersonSurnameName"),
+    text_row("patient.given", "Patient/PersonGivenName"),
+    *address_rows("patient", "Patient"),
+    text_row("patient.occupation", "Patient/OccupancyText"),
     Row(None, "Patient/EpisodeOfCareStatusCode", reason=_FORM),
     Row(None, "AdditionalInformation/Priority", reason=_BY_HAND),
     Row(None, "AdditionalInformation/Subject", reason=_BY_HAND),
     Row(None, "ClinicalInformation[]/Text01", reason="read by its headings"),
-    *(row for row in medcom_xml.ROWS if row.source.startswith("Reference[]")),
+    *(row for row in MEDCOM_ROWS if row.source.startswith("Reference[]")),
 )
 
 TABLE = Table(ROWS, {"": NS_XDIS91, "100": NS_XDIS91})
@@ -337,7 +350,7 @@ class _Mail:
         self.values["patient"] = patient
 
     def consent(self, stated: str) -> None:
-        given = medcom_xml._CONSENT.get(stated.casefold())
+        given = CONSENT.get(stated.casefold())
         self.values["consent"] = Consent(given, stated)
         if given is None:
             place = self.path + _TEXT, self.line_numbers["patient"]
@@ -371,9 +384,9 @@ class _Mail:
             self.values["hospital_contact"] = stay
         if control != HospitalControl():
             self.values["control"] = control
-        medcom_xml._derive_discharge(self.read)
+        derive_discharge(self.read)
         if deadline := self.texts.pop("start_deadline", None):
-            self.values["start_deadline"] = medcom_xml._understood(
+            self.values["start_deadline"] = understood_deadline(
                 StartDeadline(deadline), self.values.get("discharged_on")
             )
         self.values |= self.texts
@@ -407,8 +420,8 @@ class _Mail:
     def check(self) -> None:
         """What is wrong with values, as in MedCom XML."""
         remarks = (
-            *medcom_xml._check_contact(self.values.get("hospital_contact")),
-            *medcom_xml._check_diagnoses(self.values["diagnoses"]),
+            *check_contact(self.values.get("hospital_contact")),
+            *check_diagnoses(self.values["diagnoses"]),
         )
         for path, (fault, filling) in remarks:
             line = self.line_numbers.get(path.partition(".")[0].partition("[")[0])

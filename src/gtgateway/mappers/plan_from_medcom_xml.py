@@ -45,7 +45,7 @@ _SKS = re.compile(r"D[A-Z]\d\d[0-9A-Z]*", re.ASCII)
 _LITERAL_MARKUP = re.compile(r"</?(?:br|b|i|u|p|" + "|".join(FORMATTING) + r")\s*/?>", re.IGNORECASE)
 
 _LEVELS = codes("levels")
-_CONSENT = {code: row["given"] == "yes" for code, row in codes("consent").items()}
+CONSENT = {code: row["given"] == "yes" for code, row in codes("consent").items()}
 _DIAGNOSIS_SYSTEMS = codes("diagnosis_systems")
 
 
@@ -73,13 +73,13 @@ def _clock(element: etree._Element) -> time | None:
         return None
 
 
-def _cpr(element: etree._Element) -> Cpr | None:
+def cpr_of(element: etree._Element) -> Cpr | None:
     """The CPR number as stated, also an impossible one."""
     stated = text_of(element)
     return Cpr(stated) if stated else None
 
 
-def _replacement_number(element: etree._Element) -> ReplacementNumber | None:
+def replacement_number_of(element: etree._Element) -> ReplacementNumber | None:
     """The replacement number as stated."""
     stated = text_of(element)
     return ReplacementNumber(stated) if stated else None
@@ -118,7 +118,7 @@ def _suggestion(element: etree._Element) -> str | None:
 
 def _consent(element: etree._Element) -> bool | None:
     """Ja or nej; None for anything else."""
-    return _CONSENT.get((text_of(element) or "").casefold())
+    return CONSENT.get((text_of(element) or "").casefold())
 
 
 def _said(_element: etree._Element) -> bool:
@@ -177,7 +177,8 @@ _CHECK_CODE = partial(_unreadable, faults.MAP_UNKNOWN_CODE)
 # --- blocks that the schema uses again --------------------------------------------------------------------------------
 
 
-def _text(target: str, source: str) -> Row:
+def text_row(target: str, source: str) -> Row:
+    """A row of plain text."""
     return Row(target, source, text_of)
 
 
@@ -185,79 +186,82 @@ def _section(target: str, source: str) -> Row:
     return Row(target, source, _formatted, _markup)
 
 
-def _moment(target: str, source: str, prefix: str = "") -> tuple[Row, ...]:
+def moment_rows(target: str, source: str, prefix: str = "") -> tuple[Row, ...]:
+    """Date and Time of an element."""
     return (
         Row(f"{target}.day", f"{source}/{prefix}Date", _day, _CHECK_DATE),
         Row(f"{target}.clock", f"{source}/{prefix}Time", _clock, _CHECK_TIME),
     )
 
 
-def _address(target: str, source: str) -> tuple[Row, ...]:
+def address_rows(target: str, source: str) -> tuple[Row, ...]:
+    """The address block."""
     return (
-        _text(f"{target}.address.street", f"{source}/100:StreetName"),
-        _text(f"{target}.address.suburb", f"{source}/100:SuburbName"),
-        _text(f"{target}.address.district", f"{source}/100:DistrictName"),
-        _text(f"{target}.address.postcode", f"{source}/100:PostCodeIdentifier"),
+        text_row(f"{target}.address.street", f"{source}/100:StreetName"),
+        text_row(f"{target}.address.suburb", f"{source}/100:SuburbName"),
+        text_row(f"{target}.address.district", f"{source}/100:DistrictName"),
+        text_row(f"{target}.address.postcode", f"{source}/100:PostCodeIdentifier"),
     )
 
 
 def _identifier(target: str, source: str, prefix: str) -> tuple[Row, ...]:
     return (
-        _text(f"{target}.value", f"{source}/100:Identifier"),
+        text_row(f"{target}.value", f"{source}/100:Identifier"),
         Row(f"{target}.kind", f"{source}/{prefix}IdentifierCode", _identifier_kind, _CHECK_CODE),
         Row(f"{target}.stated_kind", f"{source}/{prefix}IdentifierCode", _unknown_identifier_kind),
     )
 
 
-def _role(target: str, source: str, prefix: str = "") -> tuple[Row, ...]:
+def role_rows(target: str, source: str, prefix: str = "") -> tuple[Row, ...]:
+    """An organisation in a role; `prefix` is the namespace of its IdentifierCode."""
     return (
-        _text(f"{target}.gln", f"{source}/100:EANIdentifier"),
+        text_row(f"{target}.gln", f"{source}/100:EANIdentifier"),
         *_identifier(f"{target}.identifiers[0]", source, prefix),
-        _text(f"{target}.name", f"{source}/100:OrganisationName"),
-        _text(f"{target}.department", f"{source}/100:DepartmentName"),
-        _text(f"{target}.unit", f"{source}/100:UnitName"),
-        *_address(target, source),
+        text_row(f"{target}.name", f"{source}/100:OrganisationName"),
+        text_row(f"{target}.department", f"{source}/100:DepartmentName"),
+        text_row(f"{target}.unit", f"{source}/100:UnitName"),
+        *address_rows(target, source),
     )
 
 
 def _contact_point(target: str, source: str) -> tuple[Row, ...]:
     return (
-        *_role(target, source, prefix="100:"),
-        _text(f"{target}.telephone", f"{source}/100:TelephoneSubscriberIdentifier"),
+        *role_rows(target, source, prefix="100:"),
+        text_row(f"{target}.telephone", f"{source}/100:TelephoneSubscriberIdentifier"),
     )
 
 
 def _contact(target: str, source: str) -> tuple[Row, ...]:
     telephone, subscriber = f"{target}.contact.telephones[]", f"{source}/TelephoneSubscriber[]"
     return (
-        _text(f"{telephone}.number", f"{subscriber}/100:TelephoneSubscriberIdentifier"),
+        text_row(f"{telephone}.number", f"{subscriber}/100:TelephoneSubscriberIdentifier"),
         Row(
             f"{telephone}.kind",
             f"{subscriber}/TelephoneSubscriberCode",
             text_of,
             partial(_unlisted, codes("telephone_kinds")),
         ),
-        _text(f"{target}.contact.no_telephone_reason", f"{source}/NoTelephoneReason"),
-        _text(f"{target}.contact.email", f"{source}/EmailAddressIdentifier"),
+        text_row(f"{target}.contact.no_telephone_reason", f"{source}/NoTelephoneReason"),
+        text_row(f"{target}.contact.email", f"{source}/EmailAddressIdentifier"),
     )
 
 
 def _professional(target: str, source: str) -> tuple[Row, ...]:
     return (
         *_identifier(f"{target}.identifier", source, "100:"),
-        _text(f"{target}.given", f"{source}/PersonGivenName"),
-        _text(f"{target}.family", f"{source}/PersonSurnameName"),
-        _text(f"{target}.title", f"{source}/PersonTitle"),
-        _text(f"{target}.telephone", f"{source}/100:TelephoneSubscriberIdentifier"),
-        _text(f"{target}.department", f"{source}/100:DepartmentName"),
+        text_row(f"{target}.given", f"{source}/PersonGivenName"),
+        text_row(f"{target}.family", f"{source}/PersonSurnameName"),
+        text_row(f"{target}.title", f"{source}/PersonTitle"),
+        text_row(f"{target}.telephone", f"{source}/100:TelephoneSubscriberIdentifier"),
+        text_row(f"{target}.department", f"{source}/100:DepartmentName"),
     )
 
 
 def _coded(target: str, source: str, systems: str) -> tuple[Row, ...]:
     return (
-        _text(f"{target}.code", f"{source}/Code"),
+        text_row(f"{target}.code", f"{source}/Code"),
         Row(f"{target}.system", f"{source}/TypeCode", text_of, partial(_unlisted, codes(systems))),
-        _text(f"{target}.text", f"{source}/Text"),
+        text_row(f"{target}.text", f"{source}/Text"),
     )
 
 
@@ -265,36 +269,36 @@ def _coded(target: str, source: str, systems: str) -> tuple[Row, ...]:
 
 ROWS: tuple[Row, ...] = (
     # 1 Letter
-    _text("plan_id", "Letter/Identifier"),
+    text_row("plan_id", "Letter/Identifier"),
     Row(
         None, "Letter/VersionCode", reason="version of the message standard, not of the plan: the letter's head has it"
     ),
-    _text("statistical_code", "Letter/StatisticalCode"),
-    *_moment("written_at", "Letter/Authorisation", "100:"),
+    text_row("statistical_code", "Letter/StatisticalCode"),
+    *moment_rows("written_at", "Letter/Authorisation", "100:"),
     Row(None, "Letter/TypeCode", reason="kind of message: the letter's head has it"),
-    _text("episode_of_care_id", "Letter/EpisodeOfCareIdentifier"),
+    text_row("episode_of_care_id", "Letter/EpisodeOfCareIdentifier"),
     # 2 Sender
-    *_role("sender", "Sender"),
-    _text("sender.telephone", "Sender/100:TelephoneSubscriberIdentifier"),
-    _text("sender.speciality", "Sender/100:MedicalSpecialityCode"),
+    *role_rows("sender", "Sender"),
+    text_row("sender.telephone", "Sender/100:TelephoneSubscriberIdentifier"),
+    text_row("sender.speciality", "Sender/100:MedicalSpecialityCode"),
     *_professional("author", "Sender/SignedBy"),
     *_professional("co_authors[]", "Sender/CoWriter[]"),
     # 3-5 Receivers
-    *_role("receiver", "Receiver"),
-    *_role("gp", "GPCCReceiver/CCReceiver"),
+    *role_rows("receiver", "Receiver"),
+    *role_rows("gp", "GPCCReceiver/CCReceiver"),
     Row("gp_deselected", "GPCCReceiver/Deselected", _said),
-    *_role("copy_receivers[]", "CCReceiver[]"),
+    *role_rows("copy_receivers[]", "CCReceiver[]"),
     # 6 Patient
-    Row("patient.identifier", "Patient/100:CivilRegistrationNumber", _cpr),
-    Row("patient.identifier", "Patient/100:AlternativeIdentifier", _replacement_number),
-    _text("patient.family", "Patient/100:PersonSurnameName"),
-    _text("patient.given", "Patient/100:PersonGivenName"),
-    *_address("patient", "Patient"),
-    _text("patient.occupation", "Patient/100:Occupation"),
+    Row("patient.identifier", "Patient/100:CivilRegistrationNumber", cpr_of),
+    Row("patient.identifier", "Patient/100:AlternativeIdentifier", replacement_number_of),
+    text_row("patient.family", "Patient/100:PersonSurnameName"),
+    text_row("patient.given", "Patient/100:PersonGivenName"),
+    *address_rows("patient", "Patient"),
+    text_row("patient.occupation", "Patient/100:Occupation"),
     *_contact("patient", "Patient"),
-    _text("patient.co_address.family", "Patient/CoAddress/100:PersonSurnameName"),
-    _text("patient.co_address.given", "Patient/CoAddress/100:PersonGivenName"),
-    *_address("patient.co_address", "Patient/CoAddress"),
+    text_row("patient.co_address.family", "Patient/CoAddress/100:PersonSurnameName"),
+    text_row("patient.co_address.given", "Patient/CoAddress/100:PersonGivenName"),
+    *address_rows("patient.co_address", "Patient/CoAddress"),
     # 7 Relatives
     Row(
         "relatives[].relation",
@@ -302,9 +306,9 @@ ROWS: tuple[Row, ...] = (
         text_of,
         partial(_unlisted, codes("relations")),
     ),
-    _text("relatives[].family", "Relatives/Relative[]/100:PersonSurnameName"),
-    _text("relatives[].given", "Relatives/Relative[]/100:PersonGivenName"),
-    *_address("relatives[]", "Relatives/Relative[]"),
+    text_row("relatives[].family", "Relatives/Relative[]/100:PersonSurnameName"),
+    text_row("relatives[].given", "Relatives/Relative[]/100:PersonGivenName"),
+    *address_rows("relatives[]", "Relatives/Relative[]"),
     *_contact("relatives[]", "Relatives/Relative[]"),
     # 8 Type; a word that is no level is refused by a rule of law (GOP-CONTENT-02)
     Row("level", "TypeOfRehabilitationPlan", _level),
@@ -319,14 +323,14 @@ ROWS: tuple[Row, ...] = (
     _section("patient_safety", "PatientSafetyAspects"),
     _section("start_deadline.text", "RehabilitationDeadline"),
     # 14 Current hospital contact
-    *_moment("hospital_contact.start", "CurrentHospitalContact/Start"),
-    *_moment("hospital_contact.expected_end", "CurrentHospitalContact/ExpectedEnd"),
+    *moment_rows("hospital_contact.start", "CurrentHospitalContact/Start"),
+    *moment_rows("hospital_contact.expected_end", "CurrentHospitalContact/ExpectedEnd"),
     Row("discharged_on", "CurrentHospitalContact/ExpectedEnd/Date", _day),
-    _text("hospital_contact.expected_end_text", "CurrentHospitalContact/ExpectedEndText"),
+    text_row("hospital_contact.expected_end_text", "CurrentHospitalContact/ExpectedEndText"),
     # 15 Control
-    *_moment("control.expected_start", "HospitalAmbulatoryControl/ExpectedStart"),
-    _text("control.expected_start_text", "HospitalAmbulatoryControl/ExpectedStartText"),
-    *_role("control.location", "HospitalAmbulatoryControl/Location"),
+    *moment_rows("control.expected_start", "HospitalAmbulatoryControl/ExpectedStart"),
+    text_row("control.expected_start_text", "HospitalAmbulatoryControl/ExpectedStartText"),
+    *role_rows("control.location", "HospitalAmbulatoryControl/Location"),
     # 16-19
     _section("health_summary", "100:PatientHealthSummary"),
     _section("function_at_discharge", "AbilityAtDischargeSummary"),
@@ -335,11 +339,11 @@ ROWS: tuple[Row, ...] = (
     # 20-21 Codes
     *_coded("diagnoses[].primary", "ICD10Diagnoses/ICD10Diagnose[]/PrimaryDiagnosis", "diagnosis_systems"),
     *_coded("diagnoses[].secondary[]", "ICD10Diagnoses/ICD10Diagnose[]/SecondaryDiagnosis[]", "diagnosis_systems"),
-    _text("diagnosis_texts[]", "ICD10Diagnoses/Text[]"),
+    text_row("diagnosis_texts[]", "ICD10Diagnoses/Text[]"),
     *_coded("icf[].code", "ICFClassifications/ICFClassification[]/ICFCode", "icf_systems"),
     *_coded("icf[].gradient", "ICFClassifications/ICFClassification[]/ICFGradient", "icf_systems"),
     # 22 Journal
-    _text("journal_excerpts[].kind", "JournalExcerpt[]/TypeOfExcerpt"),
+    text_row("journal_excerpts[].kind", "JournalExcerpt[]/TypeOfExcerpt"),
     *_professional("journal_excerpts[].signer", "JournalExcerpt[]/Signer/SignedBy"),
     Row("journal_excerpts[].signed_on", "JournalExcerpt[]/Signer/Date", _day, _CHECK_DATE),
     _section("journal_excerpts[].comment", "JournalExcerpt[]/Comment"),
@@ -347,12 +351,12 @@ ROWS: tuple[Row, ...] = (
     *_contact_point("contact_region", "ContactCounty"),
     *_contact_point("contact_municipality", "ContactMunicipality"),
     *_professional("care_team[]", "HealthCareTeam/Member[]"),
-    *_role("final_result_receivers[]", "FinalResult/ResultReceiver[]"),
+    *role_rows("final_result_receivers[]", "FinalResult/ResultReceiver[]"),
     Row("final_result_deselected", "FinalResult/Deselected", _said),
-    _text("references[].description", "Reference[]/RefDescription"),
-    _text("references[].value", "Reference[]/URL"),
+    text_row("references[].description", "Reference[]/RefDescription"),
+    text_row("references[].value", "Reference[]/URL"),
     Row("references[].kind", "Reference[]/URL", _kind("url")),
-    _text("references[].value", "Reference[]/SUP"),
+    text_row("references[].value", "Reference[]/SUP"),
     Row("references[].kind", "Reference[]/SUP", _kind("sup")),
     Row("references[].value", "Reference[]/BIN", _inner_xml),
     Row("references[].kind", "Reference[]/BIN", _kind("bin")),
@@ -368,10 +372,10 @@ def plan_from_medcom_xml(letter: ParsedLetter) -> Mapped:
     """The plan in a `RehabilitationPlan` element. Faults of values and stray content are findings, never raised."""
     read = TABLE.read(letter.element, letter.source_path)
     values = read.values
-    _derive_discharge(read)
+    derive_discharge(read)
     if deadline := values.get("start_deadline"):
-        values["start_deadline"] = _understood(deadline, values.get("discharged_on"))
-    remarks = [*_check_contact(values.get("hospital_contact")), *_check_diagnoses(values.get("diagnoses", ()))]
+        values["start_deadline"] = understood_deadline(deadline, values.get("discharged_on"))
+    remarks = [*check_contact(values.get("hospital_contact")), *check_diagnoses(values.get("diagnoses", ()))]
     if remarks:
         places = {row.target: row for row in read.rows}
         for path, (fault, filling) in remarks:
@@ -385,7 +389,7 @@ def _expected(letter_path: str) -> tuple[tuple[str, str], ...]:
     return tuple((target, letter_path + source) for target, source in (*TABLE.places, *_DERIVED))
 
 
-def _derive_discharge(read: Read) -> None:
+def derive_discharge(read: Read) -> None:
     """Without a readable ExpectedEnd the discharge date is the one that ExpectedEndText names, if it is certain."""
     contact: HospitalContact | None = read.values.get("hospital_contact")
     if "discharged_on" in read.values or contact is None or contact.expected_end_text is None:
@@ -397,7 +401,8 @@ def _derive_discharge(read: Read) -> None:
         read.rows.append(TraceRow("discharged_on", stated.source_path, stated.line))
 
 
-def _understood(deadline: StartDeadline, discharged_on: date | None) -> StartDeadline:
+def understood_deadline(deadline: StartDeadline, discharged_on: date | None) -> StartDeadline:
+    """The deadline with what its text says; relative dates count from the discharge date."""
     if deadline.text is None:
         return deadline
     reading = read_deadline(deadline.text.plain, discharged_on)
@@ -411,7 +416,8 @@ def _understood(deadline: StartDeadline, discharged_on: date | None) -> StartDea
     )
 
 
-def _check_contact(contact: HospitalContact | None) -> Iterator[tuple[str, Remark]]:
+def check_contact(contact: HospitalContact | None) -> Iterator[tuple[str, Remark]]:
+    """A contact that ends before it starts, with the path of the field."""
     if contact and contact.start and contact.expected_end and _before(contact.expected_end, contact.start):
         days = {"end": contact.expected_end.day, "start": contact.start.day}
         yield "hospital_contact.expected_end.day", (faults.MAP_END_BEFORE_START, days)
@@ -423,7 +429,8 @@ def _before(one: LocalMoment, other: LocalMoment) -> bool:
     return one.day < other.day
 
 
-def _check_diagnoses(groups: tuple[DiagnosisGroup, ...]) -> Iterator[tuple[str, Remark]]:
+def check_diagnoses(groups: tuple[DiagnosisGroup, ...]) -> Iterator[tuple[str, Remark]]:
+    """Codes that are not in SKS form or come again, each with its path."""
     seen: set[str] = set()
     for path, coded in _diagnoses(groups):
         code = {"value": coded.code}
