@@ -250,6 +250,29 @@ def test_what_is_not_recognised_stays_readable() -> None:
     }
 
 
+def test_a_line_that_is_read_only_in_part_stays_readable() -> None:
+    text = (
+        "<Bold>Yderligere patientoplysninger</Bold><Break/>Bor alene, mobil: +4523321234<Break/><Break/>"
+        "<Bold>Spørgsmål til Kommunen</Bold><Break/>Odense Kommune, mobil: +4522222222<Break/><Break/>"
+        "<Bold>ICF-koder</Bold><Break/>ingen<Break/><Break/><Bold>Referencer</Bold><Break/>Se vejledningen<Break/>"
+    )
+    plan = read(mail(text)).plan
+    assert plan.patient.contact.telephones == (Telephone("+4523321234", "mobil"),)
+    assert plan.contact_municipality == Party(name="Odense Kommune")
+    assert [content.text for content in plan.other] == [
+        "Bor alene, mobil: +4523321234",
+        "Odense Kommune, mobil: +4522222222",
+        "ingen",
+        "Se vejledningen",
+    ]
+
+
+def test_what_a_mail_demands_and_a_plan_does_not_say_is_not_read() -> None:
+    plan = through_mail(RehabilitationPlan(plan_id="BRV1", written_at=LocalMoment(date(2026, 11, 6), time(9, 26))))
+    assert (plan.sender, plan.receiver, plan.patient.identifier, plan.patient.family) == (Party(), Party(), None, None)
+    assert plan.other == ()
+
+
 def test_level_from_the_statistical_code_when_the_subject_names_none() -> None:
     mapped = read(mail("", subject="Genoptræningsplan", statistical="GGOP3"))
     assert mapped.plan.level is Level.REHABILITERING

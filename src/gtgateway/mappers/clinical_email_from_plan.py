@@ -7,6 +7,7 @@ What does not fit a field of the mail (lengths, code lists of the 2006/07/01 sch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, time
 from typing import cast
 
@@ -61,6 +62,7 @@ SUBJECT = "Genoptræningsplan"
 #: Stands where the mail's schema demands a value that the plan does not have.
 UNKNOWN = "ukendt"
 NO_CPR = "0000000000"
+SUBJECT_LIMIT = 70
 
 #: IdentifierCodes of the 2006/07/01 schema that a plan's organisations can have; a region is an `amt` there.
 _IDENTIFIER_KINDS = frozenset(
@@ -91,7 +93,8 @@ def clinical_email_from_plan(
     root = etree.Element(f"{_NS}Emessage", nsmap={None: NS_XDIS91})  # type: ignore[dict-item]
     add_envelope(root, _NS, envelope_id, sent_at, wants_positive_receipt)
     mail = etree.SubElement(root, f"{_NS}ClinicalEmail")
-    text = _Text(etree.Element(f"{_NS}Text01"))
+    if receiver:
+        plan = replace(plan, receiver=receiver)
 
     written = plan.written_at or LocalMoment(sent_at.astimezone(COPENHAGEN).date())
     letter = etree.SubElement(mail, f"{_NS}Letter")
@@ -103,12 +106,13 @@ def clinical_email_from_plan(
     _add(letter, "StatusCode", "nytbrev")
     _add(letter, "EpisodeOfCareIdentifier", (plan.episode_of_care_id or "")[:35])
 
-    _party(mail, "Sender", plan.sender, text)
-    _party(mail, "Receiver", receiver or plan.receiver or Party(), text)
-    patient = _patient(mail, plan.patient)
-    _subject(mail, plan, text)
-    _sections(text, plan, patient)
-    etree.SubElement(mail, f"{_NS}ClinicalInformation").append(text.element)
+    _party(mail, "Sender", _short_party(plan.sender, named=True))
+    _party(mail, "Receiver", _short_party(plan.receiver or Party(), named=False))
+    _patient(mail, _short_patient(plan.patient))
+    additional = etree.SubElement(mail, f"{_NS}AdditionalInformation")
+    _add(additional, "Priority", "rutine")
+    _add(additional, "Subject", _cut(_subject(plan), SUBJECT_LIMIT))
+    etree.SubElement(mail, f"{_NS}ClinicalInformation").append(text_of_plan(plan))
     for reference in [entry for entry in plan.references if _fits(entry)][:10]:
         element = etree.SubElement(mail, f"{_NS}Reference")
         _add(element, "RefDescription", reference.description)
@@ -126,9 +130,7 @@ def _cut(text: str | None, limit: int) -> str | None:
     return text[:limit] if text else None
 
 
-def _party(mail: etree._Element, name: str, party: Party, text: _Text) -> None:
-    """The party as the schema allows it; whole in the text when that is less than what the plan says."""
-    short = _short_party(party, named=name == "Sender")
+def _party(mail: etree._Element, name: str, short: Party) -> None:
     element = etree.SubElement(mail, f"{_NS}{name}")
     _add(element, "EANIdentifier", short.gln)
     for identifier in short.identifiers:
@@ -138,13 +140,11 @@ def _party(mail: etree._Element, name: str, party: Party, text: _Text) -> None:
     _add(element, "DepartmentName", short.department)
     _add(element, "UnitName", short.unit)
     _address(element, short.address)
-    if name == "Sender":
-        _add(element, "TelephoneSubscriberIdentifier", short.telephone)
-    if short != party:
-        text.lines(HEADINGS[name.lower()], [party_line(party)])
+    _add(element, "TelephoneSubscriberIdentifier", short.telephone)
 
 
 def _short_party(party: Party, *, named: bool) -> Party:
+    """A party as the schema takes it; the sender is `named` and has a telephone."""
     allowed = (entry for entry in party.identifiers if entry.kind in _IDENTIFIER_KINDS and len(entry.value) <= 17)
     location = Identifier(IdentifierKind.GLN, (party.gln or UNKNOWN)[:17])
     identifier = next(allowed, location)
@@ -172,16 +172,7 @@ def _address(element: etree._Element, address: Address) -> None:
     _add(element, "PostCodeIdentifier", address.postcode)
 
 
-def _patient(mail: etree._Element, patient: Patient) -> str:
-    """Write the patient as the schema allows; the answer is the line that says the rest, mostly empty."""
-    whole = Patient(patient.identifier, patient.family, patient.given, patient.address, patient.occupation)
-    short = Patient(
-        _short_number(patient.identifier),
-        _cut(patient.family, 70) or UNKNOWN,
-        _cut(patient.given, 70),
-        _short_address(patient.address),
-        _cut(patient.occupation, 35),
-    )
+def _patient(mail: etree._Element, short: Patient) -> None:
     element = etree.SubElement(mail, f"{_NS}Patient")
     number = short.identifier
     name = "AlternativeIdentifier" if isinstance(number, ReplacementNumber) else "CivilRegistrationNumber"
@@ -191,7 +182,17 @@ def _patient(mail: etree._Element, patient: Patient) -> str:
     _address(element, short.address)
     _add(element, "OccupancyText", short.occupation)
     _add(element, "EpisodeOfCareStatusCode", "inaktiv")
-    return "" if short == whole else patient_line(patient)
+
+
+def _short_patient(patient: Patient) -> Patient:
+    """Who the patient is, as the schema takes it."""
+    return Patient(
+        _short_number(patient.identifier),
+        _cut(patient.family, 70) or UNKNOWN,
+        _cut(patient.given, 70),
+        _short_address(patient.address),
+        _cut(patient.occupation, 35),
+    )
 
 
 def _short_number(number: Cpr | None) -> Cpr | None:
@@ -204,14 +205,9 @@ def _short_number(number: Cpr | None) -> Cpr | None:
     return None
 
 
-def _subject(mail: etree._Element, plan: RehabilitationPlan, text: _Text) -> None:
-    additional = etree.SubElement(mail, f"{_NS}AdditionalInformation")
-    _add(additional, "Priority", "rutine")
+def _subject(plan: RehabilitationPlan) -> str:
     word = " ".join((type_word(plan) or "").split())
-    subject = f"{SUBJECT} ({word})" if word else SUBJECT
-    _add(additional, "Subject", _cut(subject, 70))
-    if len(subject) > 70:
-        text.lines(HEADINGS["level"], [word])
+    return f"{SUBJECT} ({word})" if word else SUBJECT
 
 
 def _fits(reference: Reference) -> bool:
@@ -223,8 +219,8 @@ def _fits(reference: Reference) -> bool:
 class _Text:
     """The one formatted text of the mail, written from top to bottom."""
 
-    def __init__(self, element: etree._Element) -> None:
-        self.element = element
+    def __init__(self) -> None:
+        self.element = etree.Element(f"{_NS}Text01")
 
     def heading(self, title: str) -> None:
         if len(self.element):
@@ -263,13 +259,18 @@ class _Text:
 
 def _flatten(body: etree._Element) -> None:
     """Formatting inside formatting, which the mail's schema does not know, becomes its outermost one."""
-    for element in body.iterdescendants(*_BLOCKS):
+    for element in list(body.iterdescendants(*_BLOCKS)):
         etree.strip_tags(element, *_BLOCKS, _FIXED)
-    for element in body.iterdescendants(_FIXED):
+    for element in list(body.iterdescendants(_FIXED)):
         etree.strip_tags(element, _FIXED)
 
 
-def _sections(text: _Text, plan: RehabilitationPlan, patient: str) -> None:
+def text_of_plan(plan: RehabilitationPlan) -> etree._Element:
+    """Text01: what a plan says beyond the mail's own fields, and what does not fit in them, under Danish headings."""
+    text = _Text()
+    for field, party in (("sender", plan.sender), ("receiver", plan.receiver or Party())):
+        if party != _short_party(party, named=field == "sender"):
+            text.lines(HEADINGS[field], [party_line(party)])
     gp = "Fravalgt" if plan.gp is None and plan.gp_deselected else party_line(plan.gp) if plan.gp else ""
     text.lines(
         HEADINGS["copy_receivers"],
@@ -277,18 +278,20 @@ def _sections(text: _Text, plan: RehabilitationPlan, patient: str) -> None:
     )
     authors = (*((plan.author,) if plan.author else ()), *plan.co_authors)
     text.lines(HEADINGS["author"], map(professional_line, authors))
-    care_of = plan.patient.co_address
-    consent = consent_word(plan)
+    patient, consent = plan.patient, consent_word(plan)
+    who = Patient(patient.identifier, patient.family, patient.given, patient.address, patient.occupation)
     text.lines(
         HEADINGS["patient"],
         [
-            patient,
-            contact_line(plan.patient.contact),
-            f"c/o adresse: {person_address_line(care_of)}" if care_of else "",
+            "" if who == _short_patient(patient) else patient_line(patient),
+            contact_line(patient.contact),
+            f"c/o adresse: {person_address_line(patient.co_address)}" if patient.co_address else "",
             f"Informeret samtykke: {consent}" if consent else "",
         ],
     )
     text.lines(HEADINGS["relatives"], map(relative_line, plan.relatives))
+    if len(_subject(plan)) > SUBJECT_LIMIT:
+        text.lines(HEADINGS["level"], [type_word(plan) or ""])
     for field in ("information_for_patient", "practical_information", "patient_safety"):
         _formatted(text, HEADINGS[field], getattr(plan, field))
     _formatted(text, HEADINGS["start_deadline"], deadline_text(plan.start_deadline))
@@ -314,14 +317,15 @@ def _sections(text: _Text, plan: RehabilitationPlan, patient: str) -> None:
     for excerpt in plan.journal_excerpts:
         _excerpt(text, excerpt)
     for field in ("contact_region", "contact_municipality"):
-        party: Party | None = getattr(plan, field)
-        text.lines(HEADINGS[field], [party_line(party)] if party else ())
+        contact: Party | None = getattr(plan, field)
+        text.lines(HEADINGS[field], [party_line(contact)] if contact else ())
     text.lines(HEADINGS["care_team"], map(professional_line, plan.care_team))
     final = ["Fravalgt"] if plan.final_result_deselected else []
     text.lines(HEADINGS["final_result_receivers"], [*map(party_line, plan.final_result_receivers), *final])
     text.lines(HEADINGS["references"], map(reference_line, plan.references))
     others = (*_too_long(plan), *remainder(plan))
     text.lines(HEADINGS["other"], [line for entry in others for line in entry.split("\n")])
+    return text.element
 
 
 def _formatted(text: _Text, title: str, content: FormattedText | None) -> None:

@@ -17,10 +17,11 @@ from typing import Any
 
 from lxml import etree
 
-from gtgateway.mappers.clinical_email_from_plan import NO_CPR, SUBJECT, UNKNOWN
+from gtgateway.mappers.clinical_email_from_plan import NO_CPR, SUBJECT, UNKNOWN, text_of_plan
 from gtgateway.mappers.codes import codes
 from gtgateway.mappers.email_lines import (
     after_label,
+    professional_line,
     read_coded,
     read_contact,
     read_moment,
@@ -125,6 +126,7 @@ _FILLS = {
 _SILENT = (("Letter", "StatusCode", "nytbrev"), ("AdditionalInformation", "Priority", "rutine"))
 _STATED_TYPE = re.compile(rf"{SUBJECT}(?: \((.*?)\)?)?", re.IGNORECASE)
 _SIGNED_BY_CONVERTER = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}), ([A-ZÆØÅÉ][^,]* [A-ZÆØÅÉ][^ ,]*, .+)")
+_WORD = re.compile(r"\w+")
 _STATISTICAL_LEVEL = {code.casefold(): level for level, code in STATISTICAL_CODES.items()}
 
 
@@ -142,9 +144,10 @@ def plan_from_clinical_email(letter: ParsedLetter) -> Mapped:
     mail.stay()
     mail.codes()
     mail.references()
-    mail.remaining()
     mail.check()
-    plan = RehabilitationPlan(**read.values, other=tuple(mail.other), reconstructed=True)
+    plan = RehabilitationPlan(**read.values, reconstructed=True)
+    mail.remaining(plan)
+    plan = replace(plan, other=tuple(mail.other))
     findings = (faults.MAP_RECONSTRUCTED.at("", letter.source_path + _TEXT, letter.line), *read.findings)
     return Mapped(plan, findings, Trace(tuple(read.rows), _expected(letter.source_path), letter.line))
 
@@ -211,7 +214,10 @@ def _excerpt(section: _Section) -> JournalExcerpt:
     body = section.body
     signer, signed_on = None, None
     if not len(body) or local_name(body[0]) == "Break":
-        signer, signed_on = _signature(collapse(body.text))
+        line = collapse(body.text)
+        signer, signed_on = _signature(line)
+        if not _bag([line]) <= _bag(["Underskrevet Dato", str(signed_on), professional_line(signer or Professional())]):
+            signer, signed_on = None, None  # something else begins with a date
     if signer or signed_on:
         body.text = body[0].tail if len(body) else None
         del body[:1]
@@ -273,12 +279,12 @@ class _Mail:
         for role in ("sender", "receiver"):
             if lines[role]:
                 values[role] = read_party(lines[role][0])
-            elif role in values and UNKNOWN in (values[role].gln, values[role].name):
-                known: Party = values[role]
-                values[role] = replace(known, gln=_known(known.gln), name=_known(known.name))
+            elif role in values:
+                values[role] = _known_party(values[role])
         # MedCom's converter prints copy receivers without a heading where there is no GP
-        copies = [line for line in lines[""] if line.startswith("EAN:")]
+        lines["copy_receivers"] += (line for line in lines[""] if line.startswith("EAN:"))
         lines[""] = [line for line in lines[""] if not line.startswith("EAN:")]
+        copies = []
         for line in lines["copy_receivers"]:
             gp = after_label(line, "Kopi til egen læge")
             if gp is None:
@@ -345,8 +351,6 @@ class _Mail:
                 patient = replace(patient, **fields, address=replace(patient.address, **address))
             elif contact != ContactDetails():
                 patient = replace(patient, contact=contact)
-            else:
-                self.keep(_TEXT, line)
         self.values["patient"] = patient
 
     def consent(self, stated: str) -> None:
@@ -372,8 +376,6 @@ class _Mail:
                 )
                 if end:
                     self.values["discharged_on"] = end.day
-            else:
-                self.keep(_TEXT, line)
         for line in self.lines["control"]:
             if (words := after_label(line, "Dato for kontrol")) is not None:
                 day = read_moment(words)
@@ -409,11 +411,9 @@ class _Mail:
         for line in self.lines["icf"]:
             gradient = after_label(line, "Grad")
             code = read_coded(gradient or line, certain=True)
-            if code is None:
-                self.keep(_TEXT, line)
-            elif gradient and icf:
+            if code and gradient and icf:
                 icf[-1] = replace(icf[-1], gradient=code)
-            else:
+            elif code:
                 icf.append(IcfClassification(code))
         self.values |= {"diagnoses": tuple(groups), "diagnosis_texts": tuple(texts), "icf": tuple(icf)}
 
@@ -429,27 +429,36 @@ class _Mail:
 
     def references(self) -> None:
         """Those in the text, which are all of them in our own mails, then those in the mail's fields alone."""
-        found: list[Reference] = []
-        for line in self.lines["references"]:
-            if reference := read_reference(line):
-                found.append(reference)
-            else:
-                self.keep(_TEXT, line)
+        found = [reference for line in self.lines["references"] if (reference := read_reference(line))]
         fields: tuple[Reference, ...] = self.values.get("references", ())
         self.values["references"] = (*found, *(reference for reference in fields if reference not in found))
 
-    def remaining(self) -> None:
-        """Lines without a heading, other matters, and what the mail's form says beyond its form."""
-        for line in (*self.lines[""], *self.lines["other"]):
-            self.keep(_TEXT, line)
+    def remaining(self, plan: RehabilitationPlan) -> None:
+        """Keep what the plan does not say: lines with a word that would not be in its own mail, and odd fields."""
+        said = {section.field: _bag(_lines(section.body)) for section in _split(text_of_plan(plan))}
+        said.setdefault("level", _bag([plan.level_stated or ""]))
+        for name, lines in self.lines.items():
+            for line in lines:
+                if not _bag([line]) <= said.get(name, set()):
+                    self.keep(_TEXT, line)
         for parent, name, silent in _SILENT:
             element = self.element.find(f"{{*}}{parent}/{{*}}{name}")
             if element is not None and (words := text_of(element)) and words != silent:
                 self.keep(f"/{parent}/{name}", words)
 
 
+def _bag(lines: Iterable[str]) -> set[str]:
+    """The words of lines, to see whether one line is said by others."""
+    return {word for line in lines for word in _WORD.findall(line.casefold())}
+
+
 def _known(words: str | None) -> str | None:
     return None if words == UNKNOWN else words
+
+
+def _known_party(party: Party) -> Party:
+    known = tuple(identifier for identifier in party.identifiers if identifier.value != UNKNOWN)
+    return replace(party, gln=_known(party.gln), name=_known(party.name), identifiers=known)
 
 
 def _contact(lines: list[str]) -> Party | None:
