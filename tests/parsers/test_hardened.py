@@ -20,6 +20,10 @@ LAUGHS = (
 )
 
 
+def attributes(name: str, number: int = 101) -> bytes:
+    return " ".join(f'{name}{n}="x"' for n in range(number)).encode()
+
+
 def refusal(body: bytes, limits: Limits = LIMITS) -> Finding:
     root, findings = parse_xml(body, limits)
     assert root is None
@@ -135,8 +139,14 @@ def test_comments_instructions_and_schema_location_are_ignored() -> None:
         pytest.param(b"<a>" * 65 + b"</a>" * 65, "elementer inde i hinanden; grænsen er 64", id="65 deep"),
         pytest.param(b"<a>" + b"<b/>" * 50_000 + b"</a>", "elementer; grænsen er 50000", id="50,001 elements"),
         pytest.param(b"<a>" + b"<b/>" * 2_000_000 + b"</a>", "elementer; grænsen er 50000", id="2,000,001 elements"),
+        pytest.param(b"<a " + attributes("a", 100_001) + b"/>", "elementer; grænsen er 50000", id="100,001 attributes"),
         pytest.param(b"<a>" + b"x" * 1_000_001 + b"</a>", "tegn i én tekst; grænsen er 1000000", id="long text"),
         pytest.param(b'<a b="' + b"x" * 1_000_001 + b'"/>', "tegn i én tekst", id="long attribute"),
+        pytest.param(
+            b"<a><b " + attributes("a") + b"/></a>", "attributter på ét element; grænsen er 100", id="attributes"
+        ),
+        pytest.param(b"<a><b " + attributes("xmlns:a") + b"/></a>", "attributter på ét element", id="namespaces"),
+        pytest.param((b"<a " + attributes("a") + b"/>").decode().encode("utf-16"), "attributter", id="in UTF-16"),
         pytest.param(b"<a><b/>" + b"x" * 1_000_001 + b"</a>", "tegn i én tekst", id="long text after an element"),
     ],
 )
@@ -153,6 +163,7 @@ def test_limits(body: bytes, words: str) -> None:
         pytest.param(b"<a>" * 64 + b"</a>" * 64, id="64 deep"),
         pytest.param(b"<a>" + b"<b/>" * 49_999 + b"</a>", id="50,000 elements"),
         pytest.param(b"<a>" + b"x" * 1_000_000 + b"</a>", id="1,000,000 characters"),
+        pytest.param(b"<a " + attributes("a", 100) + b">=====</a>", id="100 attributes"),
         pytest.param(f"<a>{'æ' * 900_000}</a>".encode(), id="900,000 characters in more bytes"),
     ],
 )

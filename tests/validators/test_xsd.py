@@ -232,6 +232,12 @@ def test_a_giant_of_faults_is_cut() -> None:
     assert len(found(ggop(sections={"JournalExcerpt": excerpts}))) == MOST
 
 
+def test_a_crowd_is_not_validated_one_by_one() -> None:
+    (finding,) = found(ggop(sections={"JournalExcerpt": "<JournalExcerpt/>" * 40_000}))
+    assert finding.text.en == "Differs from the schema: RehabilitationPlan has more than 5000 elements."
+    assert found(ggop(sections={"JournalExcerpt": "<JournalExcerpt/>" * 40_000}), STRICT)[0].severity is Severity.ERROR
+
+
 def test_no_finding_quotes_the_document() -> None:
     body = ggop(cpr="2512489996 hemmelig", level="hemmelig", end_text="hemmelig", district=("hemmelig 123", "hemmelig"))
     for schemas in (ADVISE, STRICT):

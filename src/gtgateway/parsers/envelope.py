@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from lxml import etree
@@ -205,7 +206,7 @@ def _namespace_slips(
     """Warnings for what stands in the wrong namespace outside the letters; the mapper warns of what is inside."""
     expected = [(root, kind.namespace), *((letter, kind.namespace) for letter in letters)]
     if envelope is not None:
-        expected += [(envelope, kind.leaves), *((part, kind.leaves) for part in envelope)]
+        expected += [(envelope, kind.leaves), *((part, kind.leaves) for part in islice(envelope, 3))]
     for element, namespace in expected:
         if namespace_of(element) != namespace:
             place = source_path(element)

@@ -53,6 +53,10 @@ _DOCTYPE = re.compile(rb"<\0?!\0?D\0?O\0?C\0?T\0?Y\0?P\0?E")
 _XINCLUDE = "{http://www.w3.org/2001/XInclude}*"
 _DATA = f"{{{NS_VANS}}}Data"
 
+#: Attributes, or namespaces in scope, of one element. MedCom XML has a handful; looking at n of them costs n² steps.
+_MAX_ATTRIBUTES = 100
+_ATTRIBUTES = Bilingual("attributter på ét element", "attributes of one element")
+_ELEMENTS = Bilingual("elementer", "elements")
 _NESTED = Bilingual("elementer inde i hinanden", "nested elements")
 _TEXT = Bilingual("tegn i én tekst", "characters in one text")
 #: The parser's own limit for one text; its error does not tell a long text from deep nesting.
@@ -84,9 +88,9 @@ def parse_xml(body: bytes, limits: Limits) -> tuple[etree._Element | None, tuple
     """
     if len(body) > limits.max_bytes:
         return None, (_too_large(Bilingual("byte", "bytes"), limits.max_bytes),)
-    # Every element, comment and instruction has a "<": twice the limit leaves room for the end tags.
-    if body.count(b"<") > 2 * limits.max_elements:
-        return None, (_too_large(Bilingual("elementer", "elements"), limits.max_elements),)
+    # Every element, comment and instruction has a "<", every attribute a "=". Twice the limit leaves room for end tags.
+    if max(body.count(b"<"), body.count(b"=")) > 2 * limits.max_elements:
+        return None, (_too_large(_ELEMENTS, limits.max_elements),)
     if not _START.match(body):
         return None, (faults.XML_NOT_XML.at("body"),)
     declared = _DECLARED.match(body)
@@ -98,7 +102,7 @@ def parse_xml(body: bytes, limits: Limits) -> tuple[etree._Element | None, tuple
         root = etree.fromstring(body, _AS_DECLARED if misdeclared is None else _AS_UTF8)
     except etree.XMLSyntaxError as error:
         return None, (_refusal(error, body, encoding, limits),)
-    if refusal := _forbidden(root, len(body), limits):
+    if refusal := _forbidden(root, body, limits):
         return None, (refusal,)
     if misdeclared is None:
         return root, ()
@@ -137,7 +141,7 @@ def _refusal(error: etree.XMLSyntaxError, body: bytes, encoding: str, limits: Li
     return faults.XML_NOT_WELL_FORMED.at("body", line=line, reason=where)
 
 
-def _forbidden(root: etree._Element, size: int, limits: Limits) -> Finding | None:
+def _forbidden(root: etree._Element, body: bytes, limits: Limits) -> Finding | None:
     """What is well-formed and yet refused: a DTD, XInclude, too deep, too many, too long."""
     if root.getroottree().docinfo.internalDTD is not None:
         return faults.XML_DOCTYPE.at("body")
@@ -146,9 +150,14 @@ def _forbidden(root: etree._Element, size: int, limits: Limits) -> Finding | Non
         return faults.XML_XINCLUDE.at("body", line=line_of(include))
     if _deeper_than(limits.max_depth)(root):
         return _too_large(_NESTED, limits.max_depth)
-    # The size bounds the rest: the shortest element has four bytes, a text has no more characters than bytes.
+    # The bytes bound the rest: an attribute has a "=", the shortest element four bytes, a text a byte a character.
+    if body.count(b"=") > _MAX_ATTRIBUTES:
+        for element in root.iter():
+            if max(len(element.attrib), len(element.nsmap)) > _MAX_ATTRIBUTES:
+                return _too_large(_ATTRIBUTES, _MAX_ATTRIBUTES, line_of(element))
+    size = len(body)
     if size > 4 * limits.max_elements and sum(1 for _ in root.iter()) > limits.max_elements:
-        return _too_large(Bilingual("elementer", "elements"), limits.max_elements)
+        return _too_large(_ELEMENTS, limits.max_elements)
     if size > limits.max_text:
         return next((_too_large(_TEXT, limits.max_text, line) for line in _long_texts(root, limits.max_text)), None)
     return None

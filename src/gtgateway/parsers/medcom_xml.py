@@ -207,7 +207,7 @@ def read_identity(element: etree._Element, kind: LetterType | None, path: str) -
             findings.append(faults.MSG_FIELD_MISSING.at("type_code", place, line, field="Letter/TypeCode"))
         if other := _other_version(element, kind, type_code, version):
             findings.append(faults.MSG_VERSION.at("version_code", path, line, expected=kind.version_code, stated=other))
-        findings += _gln_findings(parts, sender, receiver, kind)
+        findings += _gln_findings(parts, sender, receiver, kind, path)
     if kind is GGOP:
         findings += _statistical_finding(parts, statistical, path, line)
     return LetterIdentity(
@@ -229,21 +229,22 @@ def _other_version(element: etree._Element, kind: LetterType, type_code: str | N
     return None
 
 
-def _gln_findings(parts: Index, sender: Index, receiver: Index, kind: LetterType) -> Iterator[Finding]:
+def _gln_findings(parts: Index, sender: Index, receiver: Index, kind: LetterType, path: str) -> Iterator[Finding]:
     """A warning for every location number of sender, receivers and copy receivers without a right check digit."""
     gp = index(child(parts, kind.namespace, "GPCCReceiver"))
     copies = enumerate(children(parts, kind.namespace, "CCReceiver"))
     roles = (
-        ("sender", sender),
-        ("receiver", receiver),
-        ("gp", index(child(gp, kind.namespace, "CCReceiver"))),
-        *((f"copy_receivers[{number}]", index(copy)) for number, copy in copies),
+        ("sender", "Sender", sender),
+        ("receiver", "Receiver", receiver),
+        ("gp", "GPCCReceiver/CCReceiver", index(child(gp, kind.namespace, "CCReceiver"))),
+        *((f"copy_receivers[{n}]", f"CCReceiver[{n + 1}]" if n else "CCReceiver", index(copy)) for n, copy in copies),
     )
-    for field, role in roles:
+    for field, place, role in roles:
         found = child(role, kind.leaves, "EANIdentifier")
         gln = text(found)
         if found is not None and gln and not gln_check_digit_ok(gln):
-            yield faults.MSG_GLN_CHECK_DIGIT.at(f"{field}.gln", source_path(found), line_of(found), gln=gln)
+            at = (f"{path}/{place}/EANIdentifier", line_of(found))
+            yield faults.MSG_GLN_CHECK_DIGIT.at(f"{field}.gln", *at, gln=gln)
 
 
 def _statistical_finding(parts: Index, statistical: str | None, path: str, line: int | None) -> Iterator[Finding]:

@@ -24,6 +24,8 @@ from gtgateway.parsers.medcom_xml import local_name, source_path
 
 #: Most findings about one letter; the first say it all.
 MOST = 20
+#: Most children of one element; each error of the validator costs as many steps as its element has siblings before it.
+MOST_CHILDREN = 5_000
 
 _LENIENT, _STRICT = "municipality/1.0.4/EMessage.xsd", "municipality/1.0.4/strict.xsd"
 _CLINICAL_EMAIL = "2006/07/01/EMessage.xsd"
@@ -56,6 +58,7 @@ _TOO_MANY = ("{element} står for mange gange", "{element} occurs too often")
 _WRONG_NAMESPACE = ("{element} står i et forkert navnerum", "{element} is in the wrong namespace")
 _UNKNOWN = ("{element} hører ikke til her", "{element} does not belong here")
 _OTHER = ("{element} følger ikke skemaet", "{element} does not follow the schema")
+_CROWDED = ("{element} har flere end {more} elementer", "{element} has more than {more} elements")
 _OUT_OF_ORDER = ("{element} står ikke på sin plads", "{element} is out of order")
 #: What the mapper tells of every such element, not only of the first in its parent as a schema does.
 _MAPPER_TELLS = (_WRONG_NAMESPACE, _UNKNOWN)
@@ -99,7 +102,12 @@ def check_structure(message: ParsedMessage, schemas: Schemas) -> tuple[tuple[Fin
     """What differs from the schema, per letter; what lies outside the letters stands on the first one."""
     schema = schemas.by_format.get(message.format) if message.format else None
     nothing: tuple[tuple[Finding, ...], ...] = ((),) * len(message.letters)
-    if schema is None or message.root is None or not message.letters or schema.compiled.validate(message.root):
+    if schema is None or message.root is None or not message.letters:
+        return nothing
+    # The shortest element has four bytes: an ordinary message is not walked for this.
+    if message.size > 4 * MOST_CHILDREN and (crowd := _crowd(message.root)) is not None:
+        return (tuple(_finding(crowd, (_CROWDED, str(MOST_CHILDREN)), message.format, schemas.strict)), *nothing[1:])
+    if schema.compiled.validate(message.root):
         return nothing
     found: list[list[Finding]] = [[] for _ in message.letters]
     number = {letter.element: index for index, letter in enumerate(message.letters)}
@@ -114,6 +122,11 @@ def check_structure(message: ParsedMessage, schemas: Schemas) -> tuple[tuple[Fin
             element = _element_at(message.root, error.path)
             mine += _finding(element, _reason(error, element, schema), message.format, schemas.strict)
     return tuple(tuple(findings) for findings in found)
+
+
+def _crowd(root: etree._Element) -> etree._Element | None:
+    """An element with more children than are validated."""
+    return next((element for element in root.iter() if len(element) > MOST_CHILDREN), None)
 
 
 def _finding(
