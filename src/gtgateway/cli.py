@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -203,8 +202,7 @@ def convert(
     if output:
         output.write_bytes(made)
     else:
-        sys.stdout.buffer.write(made)
-        sys.stdout.buffer.flush()
+        typer.echo(made, nl=False)
     if trace:
         for row in outcome.letters[0].letter.trace.rows:
             typer.echo(f"{row.target:<48} {row.source_path}:{row.line}", err=True)
@@ -229,7 +227,7 @@ def sample(
     for number in range(count):
         body = samples.sample_message(level, day, format, number=number, seed=seed, fault=faults)
         if output is None:
-            sys.stdout.buffer.write(body)
+            typer.echo(body, nl=False)
         else:
             output.mkdir(parents=True, exist_ok=True)
             (output / f"{level}-{day}-{seed}-{number:04d}.xml").write_bytes(body)
@@ -310,5 +308,4 @@ def directory_check(file: Annotated[Path, typer.Argument(help="A directory file 
 
 
 def print_json(value: object) -> None:
-    sys.stdout.buffer.write(orjson.dumps(to_data(value), option=orjson.OPT_INDENT_2) + b"\n")
-    sys.stdout.buffer.flush()
+    typer.echo(orjson.dumps(to_data(value), option=orjson.OPT_INDENT_2).decode())

@@ -75,7 +75,7 @@ class Demo:
             root = etree.fromstring(base64.b64decode(data.text))
         code = root.findtext(".//{*}Letter/{*}StatisticalCode")
         for line in root.iterfind(".//{*}RefuseText"):
-            for text in line.itertext():
+            for text in map(str, line.itertext()):
                 if text.strip():
                     self.say(f"« {text.strip()}")
         return code

@@ -74,6 +74,10 @@ PLAN_FROM: dict[Format, Callable[[ParsedLetter], Mapped]] = {
 }
 
 
+#: A letter of another standard or version: what its elements mean is not known.
+_OTHER_STANDARD = frozenset((faults.MSG_VERSION.rule, faults.MSG_UNKNOWN_ROOT.rule))
+
+
 # --- read -------------------------------------------------------------------------------------------------------------
 
 
@@ -99,8 +103,7 @@ def read(body: bytes, tools: Tools) -> Reading:
 def _read_letter(format: Format | None, letter: ParsedLetter, structure: tuple[Finding, ...]) -> Letter:
     identity = LayerResult.of(Layer.ENVELOPE, letter.findings)
     plan_from = PLAN_FROM.get(format) if format else None
-    if plan_from is None or any(finding.rule == faults.MSG_VERSION.rule for finding in letter.findings):
-        # Another standard or version: what its elements mean is not known.
+    if plan_from is None or any(finding.rule in _OTHER_STANDARD for finding in letter.findings):
         layers = (identity, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.STRUCTURE, Layer.MAPPING)))
         return Letter(letter.head, letter.digest, None, layers, source_path=letter.source_path, line=letter.line)
     mapped = plan_from(letter)

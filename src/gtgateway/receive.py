@@ -36,19 +36,20 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
     received_at = now()
     reading = await gateway.pool.read(body)
     if reading.receipt is not None:
-        known = await gateway.store.save_receipt(reading.receipt, reading.digest, received_at, caller.name)
-        return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=known)
+        ours = await gateway.store.save_receipt(reading.receipt, reading.digest, received_at, caller.name)
+        return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=ours)
     if reading.envelope is None and reading.vans is None:
         return Received(judge(reading, Known(), gateway.tools, received_at), None)
     if reading.envelope is not None and not may_send(caller, reading.envelope, gateway.tools.directory):
         raise NotAllowed("The sender of the message is not one that this client acts for.")
-    outcome = judge(reading, await look_up(reading, gateway, received_at), gateway.tools, received_at)
-    saved = await gateway.store.save(outcome, body, caller.name)
-    if saved.earlier is not None:
-        # Another request with the same message won the race: answer as it was answered.
-        known_now = Known(answer=saved.earlier)
-        return Received(judge(reading, known_now, gateway.tools, received_at), saved.message_id, saved.message_id)
-    return Received(outcome, saved.message_id, saved.message_id if outcome.repeat is Repeat.REPLAY else None)
+    known = await look_up(reading, gateway, received_at)
+    while True:
+        outcome = judge(reading, known, gateway.tools, received_at)
+        saved = await gateway.store.save(outcome, body, caller.name)
+        if saved.earlier is None:
+            return Received(outcome, saved.message_id, saved.message_id if outcome.repeat is Repeat.REPLAY else None)
+        # Another request with the same message won the race: judged again, knowing how that one was answered.
+        known = replace(known, answer=saved.earlier)
 
 
 async def look_up(reading: Reading, gateway: Gateway, received_at: datetime) -> Known:

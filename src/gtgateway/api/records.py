@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from typing import Annotated
 
 import orjson
@@ -79,9 +80,10 @@ async def get_records(
     if receives and position:
         await gateway.store.mark_delivered(organisations, position, utc_now())
     page = await gateway.store.feed(organisations, position, limit)
-    if not page.entries and wait:
-        await gateway.store.wait_for_feed(page.next, wait)
-        page = await gateway.store.feed(organisations, position, limit)
+    until = time.monotonic() + wait
+    while not page.entries and (left := until - time.monotonic()) > 0:
+        await gateway.store.wait_for_feed(page.next, left)  # anyone's entry wakes it
+        page = await gateway.store.feed(organisations, page.next, limit)
     if receives and page.entries:
         await gateway.store.mark_sent(organisations, page.next)
     data = {"records": [_entry(entry) for entry in page.entries], "next": cursor_of(page.next), "more": page.more}

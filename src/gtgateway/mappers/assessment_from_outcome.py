@@ -13,7 +13,7 @@ from gtgateway.model.message import Action, Reading
 from gtgateway.model.outcome import LetterOutcome, Outcome
 from gtgateway.model.route import RouteEntry
 
-_DECLARED = re.compile(rb'encoding="([A-Za-z0-9._-]+)"')
+_DECLARED = re.compile(rb"encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 
 
 def assessments(outcome: Outcome, *, content: bool = True) -> list[dict[str, Any]]:
