@@ -151,7 +151,7 @@ RULES = (
     ),
     Rule(
         "GOP-REGIME-02",
-        "hospital_contact.expected_end",
+        "discharged_on",
         {BEK_918: ORDER_OF_2018},
         always(
             "Udskrivningsdatoen ligger før de gældende regler; kontrollér datoen.",

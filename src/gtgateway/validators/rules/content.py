@@ -169,8 +169,8 @@ def _method_recommended(facts: Facts) -> Iterator[Hit]:
 def _method_stated(plan: RehabilitationPlan) -> Iterator[Hit]:
     for path in ("rehabilitation_need", "practical_information"):
         text: FormattedText | None = getattr(plan, path)
-        if text and (words := METHOD.find(text.plain)):
-            yield Hit(path=path, words=words)
+        if text and METHOD.find(text.plain):
+            yield Hit(path=path)
 
 
 def domains(plan: RehabilitationPlan) -> frozenset[str]:

@@ -77,14 +77,13 @@ def _deadline_not_read(facts: Facts) -> Iterator[Hit]:
     text = deadline.text
     if text is None or text.blank or NO_DEADLINE.cover(text.plain):
         return
-    understood = deadline.latest or deadline.earliest
-    if deadline.confidence is Confidence.DOUBTFUL and any(each.day for each in deadline.understood):
-        read = ", ".join(danish_date(each.day) for each in deadline.understood if each.day)
-        yield Hit("doubtful", text=text.plain, dates=read)
-    elif not understood:
-        yield Hit("unread", text=text.plain)
-    elif deadline.confidence is Confidence.HIGH:
+    doubtful = [each.day for each in deadline.understood if each.day and each.confidence is Confidence.DOUBTFUL]
+    if doubtful:
+        yield Hit("doubtful", text=text.plain, dates=", ".join(map(danish_date, doubtful)))
+    if deadline.latest or deadline.earliest:
         yield Hit("understood", understood=_as_understood(deadline))
+    elif not doubtful:
+        yield Hit("unread", text=text.plain)
 
 
 def _as_understood(deadline: StartDeadline) -> Bilingual:
@@ -161,7 +160,7 @@ def _implausible(name: str, severity_error: bool) -> Condition:
 RULES = (
     Rule(
         "GOP-DATE-01",
-        "hospital_contact.expected_end",
+        "discharged_on",
         live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
         (
             Condition(
@@ -215,7 +214,7 @@ RULES = (
     ),
     Rule(
         "GOP-DATE-02",
-        "hospital_contact.expected_end",
+        "discharged_on",
         live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
         (
             Condition(
@@ -240,7 +239,7 @@ RULES = (
     ),
     Rule(
         "GOP-DATE-03",
-        "hospital_contact.expected_end",
+        "discharged_on",
         live("§ 4"),
         (
             Condition(

@@ -364,12 +364,12 @@ RULES = (
             Condition(
                 "residence_contradicted",
                 Bilingual(
-                    "Planen er adresseret til {stated}, men planens øvrige oplysninger peger på en anden "
-                    "bopælskommune end "
-                    "{computed}; kontrollér modtageren.",
-                    "The plan is addressed to {stated}, but the rest of the plan points to another municipality of "
-                    "residence "
-                    "than {computed}; check the receiver.",
+                    "Planen nævner {computed} som modtager, men planens øvrige oplysninger peger på en anden "
+                    "bopælskommune; "
+                    "kontrollér modtageren.",
+                    "The plan names {computed} as a receiver, but the rest of it points to another municipality of "
+                    "residence; "
+                    "check the receiver.",
                 ),
                 ERROR,
                 ERROR,
@@ -377,11 +377,12 @@ RULES = (
             Condition(
                 "residence_doubtful",
                 Bilingual(
-                    "Planen er adresseret til {stated}, men en oplysning i planen peger på en anden bopælskommune end "
-                    "{computed}; kontrollér modtageren.",
-                    "The plan is addressed to {stated}, but something in the plan points to another municipality of "
-                    "residence "
-                    "than {computed}; check the receiver.",
+                    "Planen nævner {computed} som modtager, men en anden oplysning i planen peger på en anden "
+                    "bopælskommune; "
+                    "kontrollér modtageren.",
+                    "The plan names {computed} as a receiver, but something else in it points to another municipality "
+                    "of residence; "
+                    "check the receiver.",
                 ),
                 WARNING,
                 WARNING,
