@@ -256,6 +256,7 @@ def _head(kind: str, id: str, stated: Json, guide: Json) -> Json:
         "date": guide["date"],
         "publisher": guide["publisher"],
         "description": stated["description"],
+        "jurisdiction": [{"coding": [{"system": "urn:iso:std:iso:3166", "code": "DK"}]}],
     }
 
 
