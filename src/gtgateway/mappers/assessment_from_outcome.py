@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from gtgateway.mappers.json_from_model import to_data
@@ -113,11 +112,3 @@ def decoded(body: bytes) -> str:
     """Our own XML as text: by the encoding that it declares."""
     declared = _DECLARED.search(body[:100])
     return body.decode(declared[1].decode("ascii") if declared else "utf-8")
-
-
-def severity_counts(findings: Iterable[Finding]) -> dict[str, int]:
-    """How many findings of each severity."""
-    counts: dict[str, int] = {}
-    for finding in findings:
-        counts[str(finding.severity)] = counts.get(str(finding.severity), 0) + 1
-    return counts
