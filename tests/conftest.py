@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+
+from gtgateway.demo import served
+from gtgateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,3 +27,11 @@ def shared() -> Path:
 def root() -> Path:
     """The project's root."""
     return ROOT
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[httpx.Client]:
+    """A gateway of its own, in development mode."""
+    settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0)
+    with served(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,14 +13,6 @@ from gtgateway.settings import Settings
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
 ODENSE = {"Authorization": "Bearer dev:5790000121441"}
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[httpx.Client]:
-    """A gateway of its own, in development mode."""
-    settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0)
-    with served(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
