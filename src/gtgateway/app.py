@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -95,6 +96,8 @@ class Guard:
 
         try:
             await self.app(scope, receive, sending)
+        except ClientDisconnect:
+            log.info("caller_hung_up")  # before its body was whole: nothing was received, nobody to answer
         except Exception as error:
             places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
             log.error("internal_error", kind=type(error).__name__, places=places[-6:])
