@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 _CPR = re.compile(r"[0-9]{10}")
 
@@ -119,6 +120,7 @@ def kommunekode(value: str) -> str:
     return text.zfill(4) if text.isascii() and text.isdigit() and len(text) in (3, 4) else text
 
 
+@lru_cache(maxsize=4096)  # the same parties write again and again
 def gln_check_digit_ok(gln: str) -> bool:
     """True when `gln` has 13 digits and the right GS1 check digit (MedCom: a wrong one is only a warning)."""
     if len(gln) != 13 or not gln.isascii() or not gln.isdigit():

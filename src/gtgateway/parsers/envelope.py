@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from itertools import islice
-from typing import Any
 
 from lxml import etree
 
@@ -70,94 +70,105 @@ class ParsedMessage:
     root: etree._Element | None = None  #: of the payload when it came in a VANSEnvelope
 
 
+#: Makes the message of what was received so far: digest, size, and the VANS envelope where there is one.
+_Received = Callable[..., ParsedMessage]
+
+
 def read_envelope(body: bytes, limits: Limits) -> ParsedMessage:
     """Read received bytes: MedCom XML, bare or in a VANSEnvelope, a receipt, or something to refuse clearly."""
-    return _read_document(ParsedMessage(sha256(body).hexdigest(), len(body)), body, limits)
+    return _read_document(partial(ParsedMessage, sha256(body).hexdigest(), len(body)), (), body, limits)
 
 
-def _with(message: ParsedMessage, *findings: Finding, **changes: Any) -> ParsedMessage:
-    return replace(message, findings=(*message.findings, *findings), **changes)
-
-
-def _read_document(message: ParsedMessage, body: bytes, limits: Limits) -> ParsedMessage:
-    """What a document says, the received one or the payload of its VANSEnvelope."""
+def _read_document(
+    received: _Received, findings: tuple[Finding, ...], body: bytes, limits: Limits, vans: bool = False
+) -> ParsedMessage:
+    """What a document says, the received one or (`vans`) the payload of its VANSEnvelope."""
     if is_fhir_json(body):
-        return _unknown(message, "FHIR", Format.FHIR)
+        return received(format=Format.FHIR, findings=(*findings, _unknown("FHIR")))
     root, found = parse_xml(body, limits)
+    findings += found
     if root is None:
-        return _with(message, *found)
-    message = _with(message, *found, root=root)
+        return received(findings=findings)
     match content_of(root):
-        case Content.VANS if message.vans is None:
-            return _read_vans(message, root, limits)
+        case Content.VANS if not vans:
+            return _read_vans(received, findings, root, limits)
         case Content.EMESSAGE:
-            return _read_emessage(message, root, limits)
+            return _read_emessage(partial(received, root=root), findings, root, limits)
         case Content.RECEIPT:
-            return _read_receipt(message, root)
+            return _read_receipt(partial(received, root=root, format=Format.RECEIPT), findings, root)
         case Content.FHIR:
-            return _unknown(message, "FHIR", Format.FHIR)
-    return _unknown(message, local_name(root))
+            return received(root=root, format=Format.FHIR, findings=(*findings, _unknown("FHIR")))
+    return received(root=root, findings=(*findings, _unknown(local_name(root))))
 
 
-def _unknown(message: ParsedMessage, name: str, format: Format | None = None) -> ParsedMessage:
-    return _with(message, faults.MSG_UNKNOWN_ROOT.at("format", name=name), format=format)
+def _unknown(name: str) -> Finding:
+    return faults.MSG_UNKNOWN_ROOT.at("format", name=name)
 
 
-def _read_vans(message: ParsedMessage, root: etree._Element, limits: Limits) -> ParsedMessage:
+def _read_vans(
+    received: _Received, findings: tuple[Finding, ...], root: etree._Element, limits: Limits
+) -> ParsedMessage:
     vans = read_vans(root)
-    message = _with(message, *vans.findings, vans=vans.envelope, root=None)
+    findings += vans.findings
+    received = partial(received, vans=vans.envelope)
     if vans.receipt is not None:
-        return replace(message, format=Format.RECEIPT, receipt=vans.receipt)
+        return received(findings=findings, format=Format.RECEIPT, receipt=vans.receipt)
     if vans.envelope is None or vans.payload is None:
-        return message
-    inside = _read_document(message, vans.payload, limits)
+        return received(findings=findings)
+    inside = _read_document(received, findings, vans.payload, limits, vans=True)
     head = inside.letters[0].head if inside.letters else None
-    return _with(inside, *differences(vans.envelope, inside.format, head, inside.envelope))
+    different = differences(vans.envelope, inside.format, head, inside.envelope)
+    return replace(inside, findings=(*inside.findings, *different))
 
 
-def _read_receipt(message: ParsedMessage, root: etree._Element) -> ParsedMessage:
+def _read_receipt(received: _Received, findings: tuple[Finding, ...], root: etree._Element) -> ParsedMessage:
     """A receipt is never acknowledged: it has no envelope here."""
     first, *others = letters_of(root)
     if others:
         found = faults.MSG_SEVERAL_RECEIPTS.at("receipt", source_path(others[0]), line_of(others[0]))
-        return _with(message, found, format=Format.RECEIPT)
+        return received(findings=(*findings, found))
     receipt = read_receipt(first)
     if receipt is None:
         field = "OriginalEmessage/OriginalEnvelopeIdentifier"
         found = faults.MSG_FIELD_MISSING.at("receipt", f"{source_path(first)}/{field}", line_of(first), field=field)
-        return _with(message, found, format=Format.RECEIPT)
-    return replace(message, format=Format.RECEIPT, receipt=receipt)
+        return received(findings=(*findings, found))
+    return received(findings=findings, receipt=receipt)
 
 
-def _read_emessage(message: ParsedMessage, root: etree._Element, limits: Limits) -> ParsedMessage:
+def _read_emessage(
+    received: _Received, findings: tuple[Finding, ...], root: etree._Element, limits: Limits
+) -> ParsedMessage:
     elements = letters_of(root)
     if not elements:
-        return _with(message, faults.MSG_NO_LETTER.at("letters", source_path(root), line_of(root)))
+        found = faults.MSG_NO_LETTER.at("letters", source_path(root), line_of(root))
+        return received(findings=(*findings, found))
     if len(elements) > limits.max_letters:
         what = Bilingual("breve i kuverten", "letters in the envelope")
-        return _with(
-            message, faults.XML_TOO_LARGE.at("letters", source_path(root), what=what, limit=limits.max_letters)
-        )
+        found = faults.XML_TOO_LARGE.at("letters", source_path(root), what=what, limit=limits.max_letters)
+        return received(findings=(*findings, found))
     kinds = [letter_type(element) for element in elements]
     known = next(filter(None, kinds), None)
     paths = [source_path(element) for element in elements]
     identities = [read_identity(*each) for each in zip(elements, kinds, paths, strict=True)]
-    ids = Counter(identity.head.letter_id for identity in identities)
+    ids = [identity.head.letter_id for identity in identities]
+    repeated = {letter_id for letter_id, times in Counter(ids).items() if times > 1} if len(ids) > 1 else ()
     letters = tuple(
-        _letter(element, path, identity, identities[0], ids[identity.head.letter_id] > 1)
+        _letter(element, path, identity, identities[0], identity.head.letter_id in repeated)
         for element, path, identity in zip(elements, paths, identities, strict=True)
     )
     element = child(index(root), NS100, "Envelope")
     envelope = index(element)
     envelope_id = text(child(envelope, NS100, "Identifier"))
-    findings = [*message.findings, *_unquotable(envelope_id, line_of(root if element is None else element))]
+    findings += _unquotable(envelope_id, line_of(root if element is None else element))
     if known is not None:
-        findings += _namespace_slips(root, element, elements, known)
-    message = replace(message, format=_FORMATS.get(known), findings=tuple(findings))
+        findings += tuple(_namespace_slips(root, element, elements, known))
+    format = _FORMATS.get(known)
     if envelope_id is None or len(envelope_id) > ID_LENGTH or not all(identity.quotable for identity in identities):
-        return _with(message, *(finding for letter in letters for finding in letter.findings))
-    return replace(
-        message,
+        found_in_letters = (finding for letter in letters for finding in letter.findings)
+        return received(format=format, findings=(*findings, *found_in_letters))
+    return received(
+        format=format,
+        findings=findings,
         letters=letters,
         envelope=Envelope(
             identities[0].sender,

@@ -89,7 +89,11 @@ def index(element: etree._Element | None) -> Index:
     """Children by tag, in order: one pass over them for any number of look-ups. None has no children."""
     found: Index = {}
     for each in element if element is not None else ():
-        found.setdefault(each.tag, []).append(each)
+        tag = each.tag
+        if tag in found:
+            found[tag].append(each)
+        else:
+            found[tag] = [each]
     return found
 
 
@@ -110,9 +114,8 @@ def child(index: Index, namespace: str, name: str) -> etree._Element | None:
 
 def text(element: etree._Element | None) -> str | None:
     """The element's own text without surrounding blanks; None when it is missing or empty."""
-    if element is None or element.text is None:
-        return None
-    return element.text.strip() or None
+    stated = None if element is None else element.text
+    return stated.strip() or None if stated else None
 
 
 def source_path(element: etree._Element) -> str:
