@@ -18,7 +18,8 @@ def start(namespace: str, name: str) -> etree._Element:
 def add(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:
     """A new last child; see `xml_text` for its text."""
     element = etree.SubElement(parent, f"{parent.tag.partition('}')[0]}}}{name}")
-    element.text = text and xml_text(text)
+    if text:
+        element.text = xml_text(text)
     return element
 
 
@@ -29,4 +30,4 @@ def written(root: etree._Element, encoding: str) -> bytes:
 
 def xml_text(text: str) -> str:
     """`text` with what XML cannot carry shown as the replacement character."""
-    return _NOT_XML.sub("\ufffd", text)
+    return text if text.isprintable() else _NOT_XML.sub("\ufffd", text)

@@ -59,12 +59,9 @@ def make_reply(
 
 
 def _letter_receipt(reading: Reading, acknowledgement: Acknowledgement, at: datetime) -> bytes:
-    return receipt_xml(
-        acknowledgement,
-        receipt_id=_short_id(reading, at, "envelope"),
-        letter_id=_short_id(reading, at, "letter"),
-        sent_at=at,
-    )
+    # Ids of MedCom have room for 14 characters; these are A-Z and 2-7.
+    letters = b32encode(_seed(reading, at, "letter receipt")).decode("ascii")
+    return receipt_xml(acknowledgement, receipt_id=letters[:14], letter_id=letters[14:28], sent_at=at)
 
 
 def _envelope_receipt(reading: Reading, at: datetime, *, broken: bool) -> bytes:
@@ -76,11 +73,6 @@ def _envelope_receipt(reading: Reading, at: datetime, *, broken: bool) -> bytes:
 
 def _seed(reading: Reading, at: datetime, purpose: str) -> bytes:
     return sha256(f"{reading.digest} {at.isoformat()} {purpose}".encode()).digest()
-
-
-def _short_id(reading: Reading, at: datetime, purpose: str) -> str:
-    """14 characters A-Z and 2-7, as MedCom's ids have room for."""
-    return b32encode(_seed(reading, at, purpose))[:14].decode("ascii")
 
 
 def _uuid(reading: Reading, at: datetime, purpose: str) -> str:
