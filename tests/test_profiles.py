@@ -157,7 +157,9 @@ def test_every_url_of_ours_is_defined() -> None:
 
 
 def samples() -> list[Path]:
-    return sorted((ROOT / "samples/messages").glob("*/message.*"))
+    """The FHIR examples, in both formats."""
+    examples = (ROOT / "samples/messages").glob("*/message.json")
+    return sorted(file for example in examples for file in example.parent.glob("message.*"))
 
 
 def test_the_canonical_stands_in_one_place() -> None:
