@@ -19,12 +19,16 @@ from gtgateway.security.identity import Clients, load_clients
 from gtgateway.settings import Settings
 from gtgateway.store.base import Store
 from gtgateway.store.sqlite import SqliteStore
-from gtgateway.validators.registry import Policy
+from gtgateway.validators.registry import Policy, check_orders
 from gtgateway.validators.structure.xsd import Schemas
 
 
 def tools_from(settings: Settings) -> Tools:
     """What reading and judging need, compiled once. Raises ConfigurationError."""
+    orders = Orders.load(settings.orders)
+    check_orders(orders.all)
+    if settings.shadow_order is not None:
+        orders.by_id(settings.shadow_order)
     return Tools(
         limits=Limits(
             max_bytes=settings.max_body,
@@ -34,11 +38,12 @@ def tools_from(settings: Settings) -> Tools:
             max_letters=settings.max_letters,
         ),
         schemas=Schemas.load(settings.xsd, settings.xsd_mode),
-        orders=Orders.load(),
+        orders=orders,
         directory=Directory.load(settings.directory),
         calendar=Calendar(settings.closed_by_custom),
         postcodes=load_postcodes(settings.postcodes),
         policy=Policy(xml_without_discharge=settings.xml_without_discharge, egentraening=settings.egentraening),
+        shadow_order=settings.shadow_order,
     )
 
 

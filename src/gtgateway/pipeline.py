@@ -19,24 +19,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 
 from gtgateway.acknowledgements.decide import decide
 from gtgateway.acknowledgements.reply import make_reply
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.deadlines import compute_deadlines
-from gtgateway.law.governing import govern
-from gtgateway.law.orders import Orders
+from gtgateway.law.explained import deadline_steps
+from gtgateway.law.governing import Governing, govern
+from gtgateway.law.orders import Order, Orders
 from gtgateway.mappers.plan_from_clinical_email import plan_from_clinical_email
-from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml
+from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml, understood_deadline
 from gtgateway.mappers.record_from_plan import record_from_plan
 from gtgateway.mappers.table import Mapped
 from gtgateway.model import faults
-from gtgateway.model.findings import Fault, Finding, Layer, LayerResult, Severity, Validity
+from gtgateway.model.deadlines import Deadlines
+from gtgateway.model.findings import Bilingual, Fault, Finding, Layer, LayerResult, Severity, Validity
 from gtgateway.model.message import Action, Envelope, Format, Letter, Reading
 from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
-from gtgateway.model.plan import COPENHAGEN
+from gtgateway.model.plan import RehabilitationPlan, danish_day
+from gtgateway.model.route import Route
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
 from gtgateway.parsers.hardened import Limits
 from gtgateway.residence.evidence import Postcodes, find_residence
@@ -59,6 +63,7 @@ class Tools:
     calendar: Calendar
     postcodes: Postcodes
     policy: Policy
+    shadow_order: str | None = None  #: id of an order not yet in force that judges as well, for information
 
 
 class Regard(StrEnum):
@@ -232,30 +237,15 @@ def _judge_letter(
     if plan is None or reading.format is None:
         layers = (*letter.layers, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.LAW, Layer.ROUTING)))
         return LetterOutcome(letter, Verdict.REJECTED, Action.NEW, None, None, layers)
-    received_on = received_at.astimezone(COPENHAGEN).date()
+    received_on = danish_day(received_at)
     governing = govern(plan, received_on, tools.orders, archive=regard is Regard.ARCHIVE, order_id=order_id)
-    residence = find_residence(
-        plan, tools.directory, governing.day, known.residence.get(letter.head.letter_id), tools.postcodes
-    )
-    recipients = route(plan, governing, tools.directory, residence, received_on)
-    deadlines = compute_deadlines(plan, governing, received_on, tools.calendar, residence.municipality)
-    facts = Facts(
-        plan=plan,
-        governing=governing,
-        received_at=received_at,
-        format=reading.format,
-        route=recipients,
-        deadlines=deadlines,
-        known=known,
-        letter_id=letter.head.letter_id,
-        policy=tools.policy,
-    )
-    found = (*check_receiver(plan, tools.directory, governing.day, letter.trace), *check_rules(facts, letter.trace))
+    recipients, deadlines, legal = _judge_by(governing, plan, letter, reading.format, known, tools, received_at)
+    found = (*check_receiver(plan, tools.directory, governing.day, letter.trace), *legal)
     layers = (
         *letter.layers,
         *(LayerResult.of(layer, (f for f in found if f.layer is layer)) for layer in (Layer.LAW, Layer.ROUTING)),
     )
-    findings = tuple(finding for layer in layers for finding in layer.findings)
+    findings = letter.trace.in_document_order(tuple(finding for layer in layers for finding in layer.findings))
     accepted = all(layer.validity is not Validity.INVALID for layer in layers)
     hints = quality(plan, findings)
     record = (
@@ -273,6 +263,14 @@ def _judge_letter(
         if accepted
         else None
     )
+    if (coming := _coming_order(tools, governing, received_on)) is not None:
+        under_it = replace(governing, order=coming)
+        *_, foreseen = _judge_by(under_it, plan, letter, reading.format, known, tools, received_at)
+        notes = _shadow_findings(coming, legal, foreseen)
+        layers = tuple(
+            replace(layer, findings=(*layer.findings, *notes)) if layer.layer is Layer.LAW else layer
+            for layer in layers
+        )
     return LetterOutcome(
         letter,
         Verdict.ACCEPTED if accepted else Verdict.REJECTED,
@@ -284,7 +282,91 @@ def _judge_letter(
         recipients,
         record,
         hints,
+        partial(deadline_steps, plan, governing, received_on, deadlines),
     )
+
+
+def _judge_by(
+    governing: Governing,
+    plan: RehabilitationPlan,
+    letter: Letter,
+    format: Format,
+    known: Known,
+    tools: Tools,
+    received_at: datetime,
+) -> tuple[Route, Deadlines, tuple[Finding, ...]]:
+    """Recipients, deadlines and findings of a plan by one order."""
+    received_on = danish_day(received_at)
+    register = known.residence.get(letter.head.letter_id)
+    residence = find_residence(plan, tools.directory, governing.organisations_on, register, tools.postcodes)
+    recipients = route(plan, governing, tools.directory, residence, received_on)
+    deadlines = compute_deadlines(plan, governing, received_on, tools.calendar, residence.municipality)
+    facts = Facts(
+        plan=plan,
+        governing=governing,
+        received_at=received_at,
+        format=format,
+        route=recipients,
+        deadlines=deadlines,
+        known=known,
+        letter_id=letter.head.letter_id,
+        policy=tools.policy,
+    )
+    return recipients, deadlines, check_rules(facts, letter.trace)
+
+
+def judge_corrected(
+    letter: Letter, reading: Reading, discharged_on: date, known: Known, tools: Tools, received_at: datetime
+) -> LetterOutcome:
+    """A letter judged anew with another discharge date: order, recipients, deadlines and record (GOP-DATE-11).
+
+    `received_at` is the instant of the first receipt, so that lateness does not change.
+    """
+    plan = letter.plan
+    if plan is not None:
+        deadline = plan.start_deadline
+        if reading.format is not Format.FHIR:  # words count from the day of discharge
+            deadline = understood_deadline(deadline, discharged_on)
+        if plan.discharged_on is not None:
+            known = replace(known, corrected_from={letter.head.letter_id: plan.discharged_on})
+        plan = replace(plan, discharged_on=discharged_on, discharge_read_from_text=False, start_deadline=deadline)
+    return _judge_letter(replace(letter, plan=plan), reading, known, tools, received_at, Regard.LIVE, None)
+
+
+# --- shadow mode: an order that is not yet in force -------------------------------------------------------------------
+
+
+def _coming_order(tools: Tools, governing: Governing, received_on: date) -> Order | None:
+    """The order that judges in shadow, while it is not in force and judges nothing for real."""
+    if tools.shadow_order is None:
+        return None
+    coming = tools.orders.by_id(tools.shadow_order)
+    return coming if received_on < coming.in_force_from and coming is not governing.order else None
+
+
+_GRAVITY = {Severity.INFORMATION: 0, Severity.WARNING: 1, Severity.ERROR: 2}
+_GRAVE = {Severity.WARNING: Bilingual("en advarsel", "a warning"), Severity.ERROR: Bilingual("en fejl", "an error")}
+
+
+def _shadow_findings(coming: Order, now: tuple[Finding, ...], then: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """What the coming order will warn of or refuse and today's does not, as information at the same place."""
+    known = {(finding.rule, finding.path): _GRAVITY[finding.severity] for finding in now}
+    notes = []
+    for finding in then:
+        gravity = _GRAVITY[finding.severity]
+        if gravity > known.get((finding.rule, finding.path), 0):
+            note = faults.SHADOW.at(
+                finding.path,
+                finding.source_path,
+                finding.line,
+                day=coming.in_force_from,
+                order=coming.id,
+                severity=_GRAVE[finding.severity],
+                rule=finding.rule,
+            )
+            text = Bilingual(f"{note.text.da} {finding.text.da}", f"{note.text.en} {finding.text.en}")
+            notes.append(replace(note, text=text, basis=finding.basis))
+    return tuple(notes)
 
 
 def _refused(letter: Letter, fault: Fault, reading: Reading) -> LetterOutcome:

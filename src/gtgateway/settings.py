@@ -43,6 +43,14 @@ class Settings(BaseModel):
     egentraening: Literal["accept", "refuse"] = Field(
         "accept", description="Plans for egentræning only: accept for information, or refuse (GOP-ROUTE-12)."
     )
+    orders: Path | None = Field(
+        None, description="Orders file (TOML, as the packaged `law/orders.toml`): a new order is a new table."
+    )
+    shadow_order: str | None = Field(
+        None,
+        description="Id of an order not yet in force, e.g. `BEK-2027`: it judges what is received as well, and what it "
+        "would newly refuse or warn of is returned as information (GOP-SHADOW-01). Verdict and recipients stay.",
+    )
     gln: str = Field("5790000000012", description="The gateway's own GLN as sender.")
     sor: str = Field("1000000000000", description="The gateway's own SOR code as sender.")
     name: str = Field("gtgateway", description="The gateway's own name as sender.")

@@ -227,7 +227,19 @@ in_force_from = {start}
 live = true
 source = "prøve"
 levels = {{ almen = "almen genoptræning" }}
-clocks = {{ counted_from = "discharge", owners = {{ almen = "region" }}, notify_days = 4, start_days = 7, source = "" }}
+[order.clocks]
+counted_from = "discharge"
+owners = {{ almen = "region" }}
+notify_days = 4
+start_days = 7
+source = ""
+[order.clocks.basis]
+day_zero = "§ 7"
+notify = "§ 6"
+start = "§ 7"
+deferral = "§ 3"
+hospital_deadline = "§ 3"
+free_choice = "§ 7"
 [[order.routing]]
 course = "{course}"
 basis = "§ 4"
@@ -285,7 +297,7 @@ def test_a_third_order_is_a_new_table(tmp_path: Path, root: Path) -> None:
             [_order("A", "2018-01-01", "2019-01-01"), _order("A", "2020-01-01", "2020-12-31", course="basal")],
             ["No order is in force", "A is used more than once", "unknown course", "nothing follows"],
         ),
-        ([_order("A", "2018-01-01").replace("notify_days = 4, ", "")], ["clocks with owners need notify_days"]),
+        ([_order("A", "2018-01-01").replace("notify_days = 4\n", "")], ["clocks with owners need notify_days"]),
         ([_order("A", "2018-01-01").replace("live", "alive")], ["A: live: ", "A: alive: "]),
         (["not = [toml"], ["orders.toml: "]),
     ],

@@ -171,7 +171,7 @@ def facts_of() -> FactsOf:
         governing = govern(plan, received_on, _orders(), archive=True, order_id=order_id)
         if "basis" in case:
             governing = replace(governing, basis=OrderBasis(case["basis"]))
-        residence = find_residence(plan, _directory(), governing.day, case.get("register"), _postcodes(case))
+        residence = find_residence(plan, _directory(), governing.organisations_on, case.get("register"), _postcodes(case))
         recipients = changed("route", route(plan, governing, _directory(), residence, received_on))
         active = tuple(_build(ActivePlan, each, discharged) for each in case.get("active_plans", ()))
         return Facts(
@@ -181,7 +181,7 @@ def facts_of() -> FactsOf:
             format=format,
             route=recipients,
             deadlines=compute_deadlines(plan, governing, received_on, Calendar(), residence.municipality),
-            known=Known(active_plans={LETTER: active}),
+            known=Known(active_plans={LETTER: active}, corrected_from=_corrected(case, discharged)),
             letter_id=LETTER,
             policy=changed("policy", Policy()),
         )
@@ -195,6 +195,10 @@ def _understood(plan: RehabilitationPlan, format: Format) -> Any:
     if format is Format.FHIR or deadline.text is None or deadline.latest or deadline.earliest:
         return deadline
     return understood_deadline(deadline, plan.discharged_on)
+
+
+def _corrected(case: Mapping[str, Any], discharged: date) -> dict[str, date]:
+    return {LETTER: _day(case["corrected_from"], discharged)} if "corrected_from" in case else {}
 
 
 def _postcodes(case: Mapping[str, Any]) -> dict[str, frozenset[str]]:

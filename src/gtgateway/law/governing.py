@@ -19,6 +19,14 @@ class Governing:
     day: date
     estimated: bool  #: no discharge date: `day` is the plan date or the day of receipt (GOP-DATE-01)
 
+    @property
+    def organisations_on(self) -> date:
+        """The day whose municipalities and regions count: `day`, or the first of an order that came into force later.
+
+        So a plan judged by a coming order goes to the region that will exist then; its clocks still count from `day`.
+        """
+        return max(self.day, self.order.in_force_from)
+
 
 def govern(
     plan: RehabilitationPlan, received_on: date, orders: Orders, *, archive: bool = False, order_id: str | None = None

@@ -1,6 +1,7 @@
 """The orders (bekendtgørelser) as data: who receives what in which role, who owns which clock, how many days.
 
-`orders.toml` beside this file holds them with dates and sources. Everything is checked once, when it is loaded.
+`orders.toml` beside this file holds them with dates and sources, `parameters.toml` the numbers that rules compare with.
+Everything is checked once, when it is loaded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _STRICT = ConfigDict(extra="forbid")
 
 Kind = Literal["municipality", "region", "gp", "hospital", "provider"]
 AuthorityKind = Literal["municipality", "region"]
+#: How sure a source is: V the text was read, S public pages support it, I inferred. S and I say what to confirm.
+Mark = Literal["V", "S", "I"]
 
 
 class Situation(StrEnum):
@@ -51,6 +54,22 @@ class RecipientRow:
     situations: tuple[Situation, ...] = (Situation.STANDARD,)
     phase: Annotated[int, Field(ge=1, le=2)] | None = None  #: of a combined plan
     deliver: bool = True
+    verified: Mark = "V"
+    confirm: str = ""  #: what is still to be confirmed against the issued text, in Danish
+
+
+@dataclass(frozen=True)
+class ClockBasis:
+    """The paragraph behind each step of a deadline, in Danish, as people are shown it."""
+
+    __pydantic_config__ = _STRICT
+
+    day_zero: str
+    notify: str
+    start: str
+    deferral: str
+    hospital_deadline: str
+    free_choice: str
 
 
 @dataclass(frozen=True)
@@ -61,10 +80,13 @@ class Clocks:
 
     counted_from: Literal["discharge"]
     owners: Mapping[Level, AuthorityKind]
+    basis: ClockBasis
     source: str
     notify_days: int = 0
     start_days: int = 0
     deferral_moves: tuple[Literal["notice", "start"], ...] = ()
+    verified: Mark = "V"
+    confirm: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,8 @@ class Choice:
     private_start_when_equal: Literal["accepted", "warning"]
     provider_lists: Mapping[AuthorityKind, str]  #: who keeps the list of private providers, by authority
     source: str
+    verified: Mark = "V"
+    confirm: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,9 +112,53 @@ class AuthorityChange:
     since: date
     kind: AuthorityKind
     source: str
+    verified: Mark = "V"
+    confirm: str = ""
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A number that rules compare with, valid as long as its order is in force."""
+
+    __pydantic_config__ = _STRICT
+
+    value: Annotated[int, Field(ge=0)]
+    unit: str
+    rules: tuple[str, ...]
+    source: str
+    verified: Mark = "V"
+    confirm: str = ""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Every parameter by name: those of `parameters.toml`, unless the order has its own."""
+
+    __pydantic_config__ = _STRICT
+
+    age_of_consent: Parameter
+    age_of_majority: Parameter
+    ability_letters: Parameter
+    same_course_days: Parameter
+    ahead_warns_days: Parameter
+    ahead_refuses_days: Parameter
+    past_warns_days: Parameter
+    past_refuses_days: Parameter
+    in_time_days: Parameter
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """The rules of an order that was added as data: those of another one, where it says nothing else."""
+
+    __pydantic_config__ = _STRICT
+
+    like: str  #: id of the order whose rules these are
+    basis: Mapping[str, str] = field(default_factory=dict)  #: rule id -> its paragraph here; may add a rule
+    without: frozenset[str] = frozenset()  #: ids of the rules that do not hold here
+
+
+@dataclass(frozen=True, eq=False)
 class Order:
     """One order. `in_force_from` and `in_force_until` are both inclusive; None = still in force."""
 
@@ -105,9 +173,13 @@ class Order:
     levels: Mapping[Level, str]  #: its own words for the levels
     recipients: tuple[RecipientRow, ...]
     clocks: Clocks
+    parameters: Parameters
     in_force_until: date | None = None
     choice: Choice | None = None
     authority_changes: tuple[AuthorityChange, ...] = ()
+    rules: RuleSet | None = None  #: None: the rules name this order themselves
+    verified: Mark = "V"
+    confirm: str = ""
     _by_course: dict[tuple[str, Situation], tuple[RecipientRow, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -159,6 +231,7 @@ class Orders:
         self.all = tuple(sorted(orders, key=lambda order: order.in_force_from))
         if faults := _faults(self.all):
             raise ConfigurationError(" ".join(faults))
+        self.all = tuple(replace(order, rules=self._rules_of(order)) if order.rules else order for order in self.all)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Orders:
@@ -168,7 +241,10 @@ class Orders:
             data = tomllib.loads(source.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{source.name}: {error}") from None
+        common = tomllib.loads(Path(__file__).with_name("parameters.toml").read_text("utf-8"))
         tables = [_with_rows(table) for table in data.get("order", [])]
+        for table in tables:
+            table["parameters"] = common | table.get("parameters", {})
         try:
             return cls(_ORDERS.validate_python(tables))
         except ValidationError as error:
@@ -179,6 +255,15 @@ class Orders:
                     for fault in error.errors()
                 )
             ) from None
+
+    def _rules_of(self, order: Order) -> RuleSet | None:
+        """The rules of an order with everything that it has from orders like it, down to one that rules name."""
+        rules = order.rules
+        while rules and (below := self.by_id(rules.like).rules):
+            # what is stated here wins over what is stated below
+            without = rules.without | (below.without - rules.basis.keys())
+            rules = RuleSet(below.like, {**below.basis, **rules.basis}, without)
+        return rules
 
     def governing(self, day: date) -> Order | None:
         """The order in force on a day; None before the first."""
@@ -224,6 +309,14 @@ def _faults(orders: tuple[Order, ...]) -> list[str]:
             faults.append(f"No order is in force from {end + timedelta(days=1)} until {following.in_force_from}.")
         if sum(order.id == other.id for other in orders) > 1:
             faults.append(f"The id {order.id} is used more than once.")
+        earlier = {other.id for other in orders if other.in_force_from < order.in_force_from}
+        if order.rules and order.rules.like not in earlier:
+            faults.append(f"{order.id}: its rules are like those of {order.rules.like}, which is no earlier order.")
+        faults += [
+            f"{order.id}: {each.source} is not verified and does not say what to confirm."
+            for each in (order, *order.recipients, order.clocks, order.choice, *order.authority_changes)
+            if each and each.verified != "V" and not each.confirm
+        ]
         known = {*Level, PlanType.EGENTRAENING}
         courses = {row.course: None for row in order.recipients}
         faults += [f"{order.id}: unknown course {each}." for each in courses if not set(each.split(">")) <= known]

@@ -45,6 +45,8 @@ def _assessment(
         data["plan"] = to_data(letter.letter.plan) if letter else None
         data["record"] = to_data(letter.record) if letter else None
     data["deadlines"] = deadlines_data(letter.deadlines) if letter and letter.deadlines else None
+    if content and letter and letter.deadlines:
+        data["deadlines"]["steps"] = to_data(letter.deadline_steps())
     data["route"] = [route_entry_data(entry) for entry in letter.route.entries] if letter and letter.route else []
     data["quality"] = to_data(letter.quality) if letter else None
     data["acknowledgement"] = _acknowledgement(outcome, content)

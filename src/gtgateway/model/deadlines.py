@@ -7,7 +7,6 @@ from datetime import date
 
 from gtgateway.model.findings import Bilingual
 
-
 NO_EXPLANATION = Bilingual("", "")
 
 
@@ -25,6 +24,16 @@ class LocalClock:
 
     contact_by: date | None = None
     start_by: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineStep:
+    """How one date came about: the sentence with its arithmetic, and the paragraph."""
+
+    field: str  #: name of the date in `Deadlines`, e.g. `start_by`, or `day_zero`
+    day: date
+    text: Bilingual
+    basis: str  #: in Danish
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Technical faults, declared once: what can be wrong with bytes, envelopes, structure and values.
 
 Legal rules are declared in `validators/rules`. An id is the contract with vendors: `GOP-<TOPIC>-<NN>`, never reused.
-Topics here: XML (bytes), VANS (network envelope), MSG (identity of the message), SCHEMA (structure), MAP (values).
+Topics here: XML (bytes), VANS (network envelope), MSG (identity of the message), SCHEMA (structure), MAP (values),
+FHIR (JSON, base structure and profiles).
 """
 
 from __future__ import annotations
@@ -257,6 +258,15 @@ MSG_SEVERAL_RECEIPTS = _fault(
     "MedCom kvittering",
 )
 
+# --- SHADOW: judged also by an order that is not yet in force ---------------------------------------------------------
+SHADOW = _fault(
+    "GOP-SHADOW-01",
+    _I,
+    Layer.LAW,
+    "Fra {day} ({order}) er dette {severity} efter {rule}:",
+    "From {day} ({order}) this is {severity} by {rule}:",
+)
+
 # --- SCHEMA: structure ------------------------------------------------------------------------------------------------
 SCHEMA_ADVICE = _fault(
     "GOP-SCHEMA-01",
@@ -371,6 +381,324 @@ MAP_DUPLICATE_CODE = _fault(
     "Koden {value} står flere gange; den er vist én gang.",
     "The code {value} occurs more than once; it is shown once.",
     "MedCom GGOP",
+)
+
+# --- FHIR 51 and on: the rules of a MedCom FHIR message (profiles and base structure: below 51) -----------------------
+FHIR_HEADER_FIRST = _fault(
+    "GOP-FHIR-51",
+    _E,
+    Layer.STRUCTURE,
+    "MessageHeader skal være den første og eneste af sin slags i meddelelsen.",
+    "MessageHeader must be the first entry of the message and the only one of its kind.",
+    "MedCom FHIR messaging",
+)
+FHIR_FOCUS = _fault(
+    "GOP-FHIR-52",
+    _E,
+    Layer.STRUCTURE,
+    "MessageHeader.focus skal pege på {expected} i meddelelsen.",
+    "MessageHeader.focus must point to {expected} in the message.",
+    "MedCom FHIR messaging",
+)
+FHIR_PARTY = _fault(
+    "GOP-FHIR-53",
+    _E,
+    Layer.STRUCTURE,
+    "{role} skal være en Organization i meddelelsen med både SOR-kode og lokationsnummer (GLN).",
+    "{role} must be an Organization in the message with both a SOR code and a location number (GLN).",
+    "MedCom FHIR messaging",
+)
+FHIR_ONE_PATIENT = _fault(
+    "GOP-FHIR-54",
+    _E,
+    Layer.STRUCTURE,
+    "Meddelelsen skal indeholde netop én Patient; den indeholder {count}.",
+    "The message must hold exactly one Patient; it holds {count}.",
+    "MedCom FHIR messaging",
+)
+FHIR_PROVENANCE = _fault(
+    "GOP-FHIR-55",
+    _E,
+    Layer.STRUCTURE,
+    "Meddelelsen skal have netop én Provenance, der peger på dens MessageHeader; den har {count}.",
+    "The message must have exactly one Provenance that points to its MessageHeader; it has {count}.",
+    "MedCom FHIR messaging",
+)
+FHIR_PROVENANCE_CHAIN = _fault(
+    "GOP-FHIR-56",
+    _E,
+    Layer.STRUCTURE,
+    "Provenance {activity} skal nævne den tidligere meddelelse i entity med rollen {role}.",
+    "Provenance {activity} must name the earlier message in entity with the role {role}.",
+    "MedCom FHIR messaging",
+)
+FHIR_HEADER_NARRATIVE = _fault(
+    "GOP-FHIR-57",
+    _E,
+    Layer.STRUCTURE,
+    "MessageHeader skal have en læsbar tekst (text).",
+    "MessageHeader must have a narrative (text).",
+    "MedCom FHIR messaging",
+)
+FHIR_NARRATIVE = _fault(
+    "GOP-FHIR-58",
+    _W,
+    Layer.STRUCTURE,
+    "{resource} har ingen læsbar tekst (text med status generated eller extensions, uden indlejrede filer).",
+    "{resource} has no narrative (text with status generated or extensions, without embedded files).",
+    "MedCom FHIR governance",
+)
+FHIR_UUID = _fault(
+    "GOP-FHIR-59",
+    _W,
+    Layer.STRUCTURE,
+    "{element} er ikke et UUID; id'er skal være globalt unikke.",
+    "{element} is not a UUID; ids must be globally unique.",
+    "MedCom FHIR messaging",
+)
+FHIR_TIME_ZONE = _fault(
+    "GOP-FHIR-60",
+    _E,
+    Layer.STRUCTURE,
+    "{element} mangler tidszone; skriv tidspunktet med +01:00 eller +02:00.",
+    "{element} has no time zone; write the time with +01:00 or +02:00.",
+    "MedCom FHIR messaging",
+)
+FHIR_DISCHARGE = _fault(
+    "GOP-FHIR-61",
+    _E,
+    Layer.STRUCTURE,
+    "Udskrivningsdatoen {stated} er ikke den danske dato, hvor den afsluttede kontakt sluttede ({ended}).",
+    "The discharge date {stated} is not the Danish date on which the finished contact ended ({ended}).",
+    "GOP FHIR-profil",
+)
+FHIR_UNRESOLVED = _fault(
+    "GOP-FHIR-62",
+    _W,
+    Layer.MAPPING,
+    "{element} henviser til noget, der ikke er i meddelelsen; det er ikke læst.",
+    "{element} refers to something that is not in the message; it was not read.",
+    "MedCom FHIR messaging",
+)
+
+# --- FHIR: JSON, base structure and profiles --------------------------------------------------------------------------
+FHIR_JSON = _fault(
+    "GOP-FHIR-01",
+    _E,
+    Layer.ENVELOPE,
+    "Indholdet er ikke læsbar JSON ({reason}); ret det og send igen.",
+    "The content is not readable JSON ({reason}); correct it and send again.",
+    "RFC 8259",
+)
+FHIR_KEY_REPEATED = _fault(
+    "GOP-FHIR-02",
+    _E,
+    Layer.ENVELOPE,
+    "Egenskaben {key} står to gange i samme objekt; skriv den én gang.",
+    "The property {key} occurs twice in one object; write it once.",
+    "FHIR R4: JSON",
+)
+FHIR_TOO_LARGE = _fault(
+    "GOP-FHIR-03",
+    _E,
+    Layer.ENVELOPE,
+    "Dokumentet er for stort: {what}; grænsen er {limit}.",
+    "The document is too large: {what}; the limit is {limit}.",
+)
+FHIR_RESOURCE_TYPE = _fault(
+    "GOP-FHIR-04",
+    _E,
+    Layer.STRUCTURE,
+    "resourceType mangler eller er ikke en ressource i FHIR R4; angiv ressourcens type.",
+    "resourceType is missing or is no resource of FHIR R4; state the type of the resource.",
+    "FHIR R4",
+)
+FHIR_UNKNOWN_PROPERTY = _fault(
+    "GOP-FHIR-05",
+    _E,
+    Layer.STRUCTURE,
+    "{element} kendes ikke her; fjern det, eller ret navnet.",
+    "{element} is not known here; remove it or correct its name.",
+    "FHIR R4",
+)
+FHIR_MISSING = _fault(
+    "GOP-FHIR-06",
+    _E,
+    Layer.STRUCTURE,
+    "{element} mangler: der skal være mindst {least}, her er {count}.",
+    "{element} is missing: at least {least} must be there, here are {count}.",
+    "FHIR R4",
+)
+FHIR_TOO_MANY = _fault(
+    "GOP-FHIR-07",
+    _E,
+    Layer.STRUCTURE,
+    "{element} står for mange gange: der må højst være {most}, her er {count}; fjern resten.",
+    "{element} occurs too often: at most {most} may be there, here are {count}; remove the rest.",
+    "FHIR R4",
+)
+FHIR_JSON_TYPE = _fault(
+    "GOP-FHIR-08",
+    _E,
+    Layer.STRUCTURE,
+    "{element} har en forkert form i JSON; den skal være {wanted}.",
+    "{element} has the wrong form in JSON; it must be {wanted}.",
+    "FHIR R4: JSON",
+)
+FHIR_FORMAT = _fault(
+    "GOP-FHIR-09",
+    _E,
+    Layer.STRUCTURE,
+    "{element} er ikke en gyldig værdi af typen {type}; ret den.",
+    "{element} is no valid value of the type {type}; correct it.",
+    "FHIR R4: Data Types",
+)
+FHIR_CHOICE = _fault(
+    "GOP-FHIR-10",
+    _E,
+    Layer.STRUCTURE,
+    "{element} står med flere typer ({keys}); behold én.",
+    "{element} occurs with several types ({keys}); keep one.",
+    "FHIR R4",
+)
+FHIR_FIXED = _fault(
+    "GOP-FHIR-11",
+    _E,
+    Layer.STRUCTURE,
+    "{element} skal være {wanted}; ret værdien.",
+    "{element} must be {wanted}; correct the value.",
+    "FHIR R4: ElementDefinition",
+)
+FHIR_CODE = _fault(
+    "GOP-FHIR-12",
+    _E,
+    Layer.STRUCTURE,
+    "Koden {code} i {element} er ikke i værdisættet {value_set}; brug en kode derfra.",
+    "The code {code} in {element} is not in the value set {value_set}; use a code from it.",
+    "FHIR R4: Terminology",
+)
+FHIR_SLICE_MISSING = _fault(
+    "GOP-FHIR-13",
+    _E,
+    Layer.STRUCTURE,
+    "{element} mangler: der skal være mindst {least}, her er {count}.",
+    "{element} is missing: at least {least} must be there, here are {count}.",
+    "FHIR R4: Profiling",
+)
+FHIR_SLICE_TOO_MANY = _fault(
+    "GOP-FHIR-14",
+    _E,
+    Layer.STRUCTURE,
+    "{element} står for mange gange: der må højst være {most}, her er {count}; fjern resten.",
+    "{element} occurs too often: at most {most} may be there, here are {count}; remove the rest.",
+    "FHIR R4: Profiling",
+)
+FHIR_NO_SLICE = _fault(
+    "GOP-FHIR-15",
+    _E,
+    Layer.STRUCTURE,
+    "{element} passer ikke til nogen af de tilladte ({slices}); ret eller fjern det.",
+    "{element} fits none of those allowed ({slices}); correct or remove it.",
+    "FHIR R4: Profiling",
+)
+FHIR_INVARIANT = _fault(
+    "GOP-FHIR-16",
+    _E,
+    Layer.STRUCTURE,
+    "{element} overholder ikke reglen {key}: {human}",
+    "{element} breaks the rule {key}: {human}",
+    "FHIR R4: Invariants",
+)
+FHIR_INVARIANT_WARNING = _fault(
+    "GOP-FHIR-17",
+    _W,
+    Layer.STRUCTURE,
+    "{element} følger ikke anbefalingen {key}: {human}",
+    "{element} does not follow the recommendation {key}: {human}",
+    "FHIR R4: Invariants",
+)
+FHIR_REFERENCE = _fault(
+    "GOP-FHIR-18",
+    _E,
+    Layer.STRUCTURE,
+    "{element} henviser til en ressource, som ikke er i meddelelsen; send den med, eller ret henvisningen.",
+    "{element} refers to a resource that is not in the message; include it or correct the reference.",
+    "FHIR R4: References",
+)
+FHIR_TARGET = _fault(
+    "GOP-FHIR-19",
+    _E,
+    Layer.STRUCTURE,
+    "{element} henviser til en ressource af en forkert art; den skal være {wanted}.",
+    "{element} refers to a resource of the wrong kind; it must be {wanted}.",
+    "FHIR R4: References",
+)
+FHIR_NONCONFORMANT = _fault(
+    "GOP-FHIR-20",
+    _E,
+    Layer.STRUCTURE,
+    "{element} følger ikke profilen {profile}; ret ressourcen eller dens meta.profile.",
+    "{element} does not conform to the profile {profile}; correct the resource or its meta.profile.",
+    "FHIR R4: Profiling",
+)
+FHIR_NOT_EVALUATED = _fault(
+    "GOP-FHIR-21",
+    _I,
+    Layer.STRUCTURE,
+    "{element} kunne ikke kontrolleres her: {what}.",
+    "{element} could not be checked here: {what}.",
+)
+FHIR_UNKNOWN_PROFILE = _fault(
+    "GOP-FHIR-22",
+    _I,
+    Layer.STRUCTURE,
+    "Profilen {profile} er ikke indlæst; der er kun kontrolleret efter det, som er.",
+    "The profile {profile} is not loaded; only what is loaded was checked.",
+)
+FHIR_CODE_UNKNOWN = _fault(
+    "GOP-FHIR-23",
+    _I,
+    Layer.STRUCTURE,
+    "Om koden i {element} er i værdisættet {value_set}, kan ikke afgøres; kodesystemet er ikke indlæst.",
+    "Whether the code in {element} is in the value set {value_set} cannot be told; its code system is not loaded.",
+)
+FHIR_UNKNOWN_EXTENSION = _fault(
+    "GOP-FHIR-24",
+    _I,
+    Layer.STRUCTURE,
+    "Udvidelsen {url} kendes ikke og er ikke kontrolleret.",
+    "The extension {url} is not known and was not checked.",
+)
+FHIR_MORE = _fault(
+    "GOP-FHIR-25",
+    _I,
+    Layer.STRUCTURE,
+    "Der er flere fejl end de {limit}, som er vist; ret dem, og kontrollér igen.",
+    "There are more faults than the {limit} shown; correct them and check again.",
+)
+FHIR_EXTERNAL_ERROR = _fault(
+    "GOP-FHIR-26",
+    _E,
+    Layer.EXTERNAL,
+    "Den eksterne validator melder fejl: {text}",
+    "The external validator reports an error: {text}",
+    "FHIR R4: $validate",
+)
+FHIR_EXTERNAL_WARNING = _fault(
+    "GOP-FHIR-27",
+    _W,
+    Layer.EXTERNAL,
+    "Den eksterne validator advarer: {text}",
+    "The external validator warns: {text}",
+    "FHIR R4: $validate",
+)
+FHIR_EXTERNAL_INFORMATION = _fault(
+    "GOP-FHIR-28",
+    _I,
+    Layer.EXTERNAL,
+    "Den eksterne validator oplyser: {text}",
+    "The external validator says: {text}",
+    "FHIR R4: $validate",
 )
 
 #: Every technical fault, by id.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gtgateway.model.findings import Finding, LayerResult
+from gtgateway.model.identifiers import Cpr, IdentifierKind
 from gtgateway.model.plan import LocalMoment, Party, RehabilitationPlan
 
 
@@ -63,6 +64,36 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
+class FhirEnvelope:
+    """What a FHIR message says of itself, for its answer and for telling whether it came before."""
+
+    message_id: str  #: MessageHeader.id
+    bundle_id: str | None
+    event: str  #: code of MessageHeader.event
+    activity: str | None  #: code of the Provenance of this message, e.g. `new-message`
+    occurred_at: str | None  #: when it was sent, as its Provenance or Bundle.timestamp states it
+    media_type: str  #: application/fhir+json or application/fhir+xml; the answer is in the same
+    earlier: tuple[str, ...] = ()  #: messages that it corrects, withdraws or copies: MessageHeader.id or `[GLN]#[id]`
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalNotification:
+    """MedCom HospitalNotification (advis om sygehusophold), as far as a plan is concerned by it."""
+
+    activity: str | None  #: e.g. `discharge-inpatient-home`, `revise-discharge-inpatient-home`
+    patient: Cpr | None
+    episode_of_care_id: str | None  #: without hyphens, as the plan states it
+    start: LocalMoment | None
+    end: LocalMoment | None
+
+    @property
+    def discharged(self) -> LocalMoment | None:
+        """When the contact ended, where the notification says so; a cancelled one says nothing."""
+        activity = self.activity or ""
+        return self.end if activity.startswith(("discharge-", "revise-discharge-")) else None
+
+
+@dataclass(frozen=True, slots=True)
 class LetterHead:
     """Identity of one letter inside an Emessage."""
 
@@ -105,6 +136,23 @@ class Trace:
                 return source_path, self.root_line
         return self.locate(parent) if parent else (None, self.root_line)
 
+    def in_document_order(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Findings as a reader of the document meets them: by line, on one line (and in JSON) by what was read first.
+
+        What is missing stands where the letter begins; findings at one place stay as they are.
+        """
+        lines = {finding.line for finding in findings}
+        if len(lines) == len(findings):
+            return tuple(sorted(findings, key=_line))
+        ranks: dict[str | None, int] = {}
+        for rank, row in enumerate(self.rows):
+            ranks.setdefault(row.source_path, rank)
+        return tuple(sorted(findings, key=lambda finding: (_line(finding), ranks.get(finding.source_path, -1))))
+
+
+def _line(finding: Finding) -> int:
+    return finding.line or 0
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -117,6 +165,7 @@ class Letter:
     trace: Trace = Trace()
     source_path: str = ""  #: where the letter stands in the document
     line: int | None = None
+    action: Action = Action.NEW  #: what the sender wants done with it (FHIR: Provenance.activity)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -151,6 +200,8 @@ class Reading:
     letters: tuple[Letter, ...] = ()
     findings: tuple[Finding, ...] = ()  #: of the message as a whole: bytes, VANS envelope, Emessage envelope
     receipt: OriginalRef | None = None  #: when the message is itself a receipt
+    fhir: FhirEnvelope | None = None
+    notification: HospitalNotification | None = None  #: then there are no letters
 
     @property
     def format_name(self) -> str | None:
@@ -161,9 +212,15 @@ class Reading:
 
     @property
     def message_key(self) -> str | None:
-        """Same message = same key (house.md 4): sender EAN, receiver EAN and the ordered letter ids."""
-        if self.envelope is None or not self.letters:
+        """Same message = same key (house.md 4): sender EAN, receiver EAN and the ordered letter ids.
+
+        FHIR: sender organisation (GLN, else SOR code) and MessageHeader.id.
+        """
+        if self.envelope is None or not (self.letters or self.notification):
             return None
+        if self.fhir is not None:
+            sender = self.envelope.sender
+            return "|".join(("fhir", sender.gln or sender.identifier(IdentifierKind.SOR) or "", self.fhir.message_id))
         parts = (self.envelope.sender.gln or "", self.envelope.receiver.gln or "")
         return "|".join((*parts, *(letter.head.letter_id for letter in self.letters)))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from gtgateway.model.acknowledgement import Acknowledgement, Reply
-from gtgateway.model.deadlines import Deadlines
+from gtgateway.model.deadlines import Deadlines, DeadlineStep
 from gtgateway.model.findings import Finding, LayerResult, Severity
 from gtgateway.model.message import Action, Letter, Reading
 from gtgateway.model.record import MunicipalRecord
@@ -69,6 +69,8 @@ class Known:
     copy_of: str | None = None  #: record id, when sender and letter id belong to a plan sent to another receiver
     active_plans: Mapping[str, tuple[ActivePlan, ...]] = field(default_factory=dict)  #: per letter id
     residence: Mapping[str, str] = field(default_factory=dict)  #: letter id -> kommunekode from the register
+    #: letter id -> the discharge date that this version of a plan corrects (GOP-DATE-11)
+    corrected_from: Mapping[str, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,13 @@ class LetterOutcome:
     route: Route | None = None
     record: MunicipalRecord | None = None
     quality: QualityHints | None = None
+    #: how each date came about, worked out only when somebody asks
+    deadline_steps: Callable[[], tuple[DeadlineStep, ...]] = field(default=tuple, compare=False, repr=False)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(finding for layer in self.layers for finding in layer.findings)
+        """Everything found, in the order of the document."""
+        return self.letter.trace.in_document_order(tuple(f for layer in self.layers for f in layer.findings))
 
 
 class Repeat(StrEnum):

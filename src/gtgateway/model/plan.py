@@ -16,6 +16,11 @@ from gtgateway.model.identifiers import Cpr, Identifier, IdentifierKind
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 
 
+def danish_day(instant: datetime) -> date:
+    """The local date of an instant (Europe/Copenhagen): 23:30 UTC on 31 December is New Year's Day."""
+    return instant.astimezone(COPENHAGEN).date()
+
+
 class Level(StrEnum):
     """The hospital's level (§ 2, stk. 1). Basal and avanceret belong to the case, never to the plan."""
 

@@ -26,7 +26,7 @@ def route(
     receivers = [(party, _recognised(party, directory, received_on)) for party in plan.receivers]
     choices = _hospitals_named((found for _, found in receivers), directory, received_on)
     hospital = _chosen_hospital(plan, directory, received_on, choices)
-    region = residence.region and directory.region_of(residence.region, max(governing.day, received_on))
+    region = residence.region and directory.region_of(residence.region, max(governing.organisations_on, received_on))
     gp = _gp(plan, directory, received_on)
     sender = _sender(plan, directory, received_on)
     resolved = {"municipality": residence.municipality, "region": region, "hospital": hospital, "gp": gp}
@@ -61,11 +61,11 @@ def route(
         chosen_hospital=hospital,
         hospital_choices=choices,
         sender=sender,
-        sender_region=directory.region_of(sender, governing.day) if sender else None,
-        hospital_region=directory.region_of(hospital, governing.day) if hospital else None,
+        sender_region=directory.region_of(sender, governing.organisations_on) if sender else None,
+        hospital_region=directory.region_of(hospital, governing.organisations_on) if hospital else None,
         stated_receiver=receivers[0][1] if plan.receiver else None,
         contact_municipality=(
-            directory.municipality_meant(plan.contact_municipality, governing.day)
+            directory.municipality_meant(plan.contact_municipality, governing.organisations_on)
             if plan.contact_municipality
             else None
         ),

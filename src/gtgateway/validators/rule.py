@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from gtgateway.law.governing import Governing
+from gtgateway.law.orders import Order, Parameters
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Layer, Severity
 from gtgateway.model.message import Format
 from gtgateway.model.outcome import Known
-from gtgateway.model.plan import COPENHAGEN, Level, PlanType, RehabilitationPlan
+from gtgateway.model.plan import Level, PlanType, RehabilitationPlan, danish_day
 from gtgateway.model.route import Route
+from gtgateway.validators.case_facts import CaseFacts
 
 ERROR, WARNING, INFORMATION = Severity.ERROR, Severity.WARNING, Severity.INFORMATION
 
@@ -47,11 +49,16 @@ class Facts:
     @property
     def received_on(self) -> date:
         """Local date of receipt (Europe/Copenhagen)."""
-        return self.received_at.astimezone(COPENHAGEN).date()
+        return danish_day(self.received_at)
 
     @property
     def only_egentraening(self) -> bool:
         return self.plan.plan_type is PlanType.EGENTRAENING
+
+    @property
+    def parameters(self) -> Parameters:
+        """The numbers of the governing order."""
+        return self.governing.order.parameters
 
     def has_level(self, level: Level) -> bool:
         """True when the plan is for training of this level, in either phase."""
@@ -71,25 +78,31 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One way of not holding, with a text that is true in that case. A severity of None: not judged in that format."""
+    """One way of not holding, with a text that is true in that case.
+
+    A severity of None: not judged in a plan of that format, or not in a case.
+    """
 
     name: str
     text: Bilingual
     fhir: Severity | None
     xml: Severity | None
+    case: Severity | None = None
 
     def severity(self, format: Format) -> Severity | None:
         return self.fhir if format is Format.FHIR else self.xml
 
 
 Check = Callable[[Facts], Iterable[Hit]]
+#: A check of a case: of an event before it is added, or of the case as it stands on a day.
+Guard = Callable[[CaseFacts], Iterable[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A fact that should hold for a plan under the orders that `basis` names.
 
-    `check` None: a promise of the design, or judged elsewhere; `help` says where.
+    `check` judges a plan, `guard` a case. Neither: a promise of the design, or judged elsewhere; `help` says where.
     """
 
     id: str  #: GOP-<TOPIC>-<NN>: the contract with vendors, never reused
@@ -99,19 +112,36 @@ class Rule:
     help: Bilingual
     check: Check | None = None
     layer: Layer = Layer.LAW
+    guard: Guard | None = None
 
     def condition(self, name: str) -> Condition:
         return next(condition for condition in self.conditions if condition.name == name)
 
+    def basis_under(self, order: Order) -> str | None:
+        """The paragraph under an order (which may have the rules of another); None: not in force there."""
+        rules = order.rules
+        if rules is None:
+            return self.basis.get(order.id)
+        if self.id in rules.without:
+            return None
+        return rules.basis.get(self.id) or self.basis.get(rules.like)
+
     @property
     def fhir_only(self) -> bool:
         """MedCom XML has no field for what this rule is about."""
-        return bool(self.conditions) and all(condition.xml is None for condition in self.conditions)
+        return any(each.fhir for each in self.conditions) and all(each.xml is None for each in self.conditions)
 
 
-def always(da: str, en: str, fhir: Severity | None, xml: Severity | None) -> tuple[Condition, ...]:
+def always(
+    da: str, en: str, fhir: Severity | None, xml: Severity | None, case: Severity | None = None
+) -> tuple[Condition, ...]:
     """The only condition of a rule that has one."""
-    return (Condition("", Bilingual(da, en), fhir, xml),)
+    return (Condition("", Bilingual(da, en), fhir, xml, case),)
+
+
+def of_case(da: str, en: str, severity: Severity, name: str = "") -> Condition:
+    """A condition that is judged in cases only."""
+    return Condition(name, Bilingual(da, en), None, None, severity)
 
 
 def live(of_2018: str, of_2027: str | None = None) -> dict[str, str]:

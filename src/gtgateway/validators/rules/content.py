@@ -33,8 +33,6 @@ from gtgateway.validators.rule import (
     live,
 )
 
-#: Fewer letters than this describe no functional ability.
-_FEW_LETTERS = 20
 #: SKS procedure codes of surgery: K, three more letters or two, digits (KNFB20).
 _SURGERY = re.compile(r"K[A-ZÆØÅ]{2,3}\d")
 #: ICF codes, also in their SKS form with an F before: b and s body, d1-d6 activity, d7-d9 participation.
@@ -72,7 +70,7 @@ def _ability_not_described(facts: Facts) -> Iterator[Hit]:
         return
     if ability is None or ability.blank:
         yield Hit("blank")
-    elif not has_letters(ability.plain, _FEW_LETTERS) and not EMPTY.cover(ability.plain):
+    elif not has_letters(ability.plain, facts.parameters.ability_letters.value) and not EMPTY.cover(ability.plain):
         yield Hit("under_20_letters")
 
 
@@ -132,7 +130,8 @@ def _contact_of_another_place(facts: Facts) -> Iterator[Hit]:
     if named and lives_in and named.id != lives_in.id:
         yield Hit(path="contact_municipality", found=named.name, residence=lives_in.name)
     region, lives_in_region = route.contact_region, route.residence.region
-    ended = region is not None and region.valid_until is not None and region.valid_until < facts.governing.day
+    day = facts.governing.organisations_on
+    ended = region is not None and region.valid_until is not None and region.valid_until < day
     if region and lives_in_region and region.id != lives_in_region.id and not ended:  # an ended one is GOP-ROUTE-09
         yield Hit(path="contact_region", found=region.name, residence=lives_in_region.name)
 

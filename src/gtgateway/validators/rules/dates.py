@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from gtgateway.model.case import EventKind
 from gtgateway.model.findings import Bilingual
 from gtgateway.model.message import Format
 from gtgateway.model.outcome import OrderBasis
 from gtgateway.model.plan import Confidence, Level, StartDeadline
+from gtgateway.validators.case_facts import CaseFacts
 from gtgateway.validators.phrases import NO_DEADLINE, NO_HEALTH_REASON, WITHOUT_REASON
 from gtgateway.validators.rule import (
     ERROR,
     INFORMATION,
+    ORDER_OF_2018,
     WARNING,
     Condition,
     Facts,
@@ -22,13 +25,6 @@ from gtgateway.validators.rule import (
     danish_date,
     live,
 )
-
-# How far from the day of receipt a discharge is believed (readings: plausible discharge).
-_AHEAD_WARNS, _AHEAD_REFUSES = 15, 60
-_PAST_WARNS, _PAST_REFUSES = 61, 365
-#: A plan that comes within this many days came together with the patient's own.
-_IN_TIME_DAYS = 1
-_SEVEN_DAYS = timedelta(days=7)
 
 
 def _discharge_missing(facts: Facts) -> Iterator[Hit]:
@@ -48,17 +44,17 @@ def _discharge_implausible(facts: Facts) -> Iterator[Hit]:
     discharged = facts.plan.discharged_on
     if discharged is None or facts.governing.basis is OrderBasis.EARLIEST_LIVE:  # GOP-REGIME-02 says it
         return
-    born = facts.plan.patient.born_on
+    born, limits = facts.plan.patient.born_on, facts.parameters
     ahead = (discharged - facts.received_on).days
     if born and discharged < born:
         yield Hit("before_birth", date=danish_date(discharged))
-    elif ahead > _AHEAD_REFUSES:
+    elif ahead > limits.ahead_refuses_days.value:
         yield Hit("future_over_60_days", date=danish_date(discharged))
-    elif ahead >= _AHEAD_WARNS:
+    elif ahead >= limits.ahead_warns_days.value:
         yield Hit("future_15_to_60_days", date=danish_date(discharged))
-    elif -ahead > _PAST_REFUSES:
+    elif -ahead > limits.past_refuses_days.value:
         yield Hit("past_over_365_days", date=danish_date(discharged))
-    elif -ahead >= _PAST_WARNS:
+    elif -ahead >= limits.past_warns_days.value:
         yield Hit("past_61_to_365_days", date=danish_date(discharged))
 
 
@@ -67,7 +63,7 @@ def _received_late(facts: Facts) -> Iterator[Hit]:
     if discharged is None or facts.governing.basis is OrderBasis.EARLIEST_LIVE:
         return
     late = (facts.received_on - discharged).days
-    if late > _IN_TIME_DAYS:
+    if late > facts.parameters.in_time_days.value:
         owners = [each.kind for each in facts.deadlines.owners if each.since <= facts.received_on]
         yield Hit(owners[-1] if owners else "no_clock", days=late)
 
@@ -144,8 +140,28 @@ def _deadline_after_seven_days(facts: Facts) -> Iterator[Hit]:
     plan, deadline = facts.plan, facts.plan.start_deadline
     if plan.level is Level.SPECIALISERET or facts.only_egentraening or deadline.earliest or deadline.deferral_stated:
         return
-    if deadline.latest and plan.discharged_on and deadline.latest > plan.discharged_on + _SEVEN_DAYS:
+    limit = timedelta(days=facts.governing.order.clocks.start_days)
+    if deadline.latest and plan.discharged_on and deadline.latest > plan.discharged_on + limit:
         yield Hit()
+
+
+def _discharge_corrected(facts: Facts) -> Iterator[Hit]:
+    old, new = facts.known.corrected_from.get(facts.letter_id), facts.plan.discharged_on
+    if old and new and old != new:
+        yield Hit(old=danish_date(old), new=danish_date(new))
+
+
+def _discharge_corrected_in_the_case(facts: CaseFacts) -> Iterator[Hit]:
+    old, event = facts.case.discharged_on, facts.posted(EventKind.DISCHARGE_CORRECTED)
+    if event and event.discharged_on and old and old != event.discharged_on:
+        yield Hit(old=danish_date(old), new=danish_date(event.discharged_on))
+
+
+def _deferred_without_health_reason(facts: CaseFacts) -> Iterator[Hit]:
+    if event := facts.posted(EventKind.DEFERRED):
+        reason = event.deferral_reason
+        if not reason or not reason.strip() or NO_HEALTH_REASON.find(reason):
+            yield Hit(path="deferral_reason")
 
 
 def _implausible(name: str, severity_error: bool) -> Condition:
@@ -161,7 +177,7 @@ RULES = (
     Rule(
         "GOP-DATE-01",
         "discharged_on",
-        live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
+        live("sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
         (
             Condition(
                 "missing",
@@ -215,7 +231,7 @@ RULES = (
     Rule(
         "GOP-DATE-02",
         "discharged_on",
-        live("§ 4; sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
+        live("sundhedsloven § 140, stk. 4", "§§ 4, 6 og 7"),
         (
             Condition(
                 "before_birth",
@@ -240,7 +256,7 @@ RULES = (
     Rule(
         "GOP-DATE-03",
         "discharged_on",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         (
             Condition(
                 "municipality",
@@ -353,7 +369,7 @@ RULES = (
     Rule(
         "GOP-DATE-07",
         "start_deadline.text",
-        live("sundhedsloven § 140, stk. 4", "§ 3, stk. 2; sundhedsloven § 140, stk. 4"),
+        live("sundhedsloven § 140, stk. 4", "§ 3, stk. 2; sundhedsloven § 140"),
         (
             Condition(
                 "without_date",
@@ -389,12 +405,14 @@ RULES = (
             "Deferred start requires a health reason; state it.",
             WARNING,
             WARNING,
+            WARNING,
         ),
         Bilingual(
             "Ferie, eget ønske og manglende kapacitet er ingen sundhedsfaglig grund (phrases.toml).",
             "Holidays, the patient's wish and lack of capacity are no health reason (phrases.toml).",
         ),
         _deferral_without_health_reason,
+        guard=_deferred_without_health_reason,
     ),
     Rule(
         "GOP-DATE-09",
@@ -437,10 +455,13 @@ RULES = (
             "The discharge date changed from {old} to {new}; deadlines were recomputed.",
             INFORMATION,
             INFORMATION,
+            INFORMATION,
         ),
         Bilingual(
-            "Afgøres, når en rettelse af udskrivningsdatoen modtages.",
-            "Decided when a correction of the discharge date is received.",
+            "Siges, når en rettet udskrivningsdato er modtaget: bekendtgørelse, modtagere og frister er fundet på ny.",
+            "Said when a corrected discharge date was received: order, recipients and deadlines were found anew.",
         ),
+        _discharge_corrected,
+        guard=_discharge_corrected_in_the_case,
     ),
 )

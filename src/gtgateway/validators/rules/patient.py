@@ -12,6 +12,7 @@ from gtgateway.model.route import Evidence, Role
 from gtgateway.validators.rule import (
     ERROR,
     INFORMATION,
+    ORDER_OF_2018,
     WARNING,
     Condition,
     Facts,
@@ -109,13 +110,14 @@ def _age(facts: Facts) -> int | None:
 
 def _child_without_parent(facts: Facts) -> Iterator[Hit]:
     age = _age(facts)
-    if age is not None and age < 15 and facts.plan.consent.given_by in (None, "patient"):
+    consented = facts.plan.consent.given_by not in (None, "patient")
+    if age is not None and age < facts.parameters.age_of_consent.value and not consented:
         yield Hit()
 
 
 def _aged_15_to_17(facts: Facts) -> Iterator[Hit]:
-    age = _age(facts)
-    if age is not None and 15 <= age < 18:
+    age, ages = _age(facts), facts.parameters
+    if age is not None and ages.age_of_consent.value <= age < ages.age_of_majority.value:
         yield Hit()
 
 
@@ -183,7 +185,7 @@ RULES = (
     Rule(
         "GOP-PAT-02",
         "patient.identifier",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         always(
             "Patientens bopælskommune kan ikke findes; angiv kommunen eller kontrollér CPR-nummeret.",
             "The patient's municipality of residence cannot be found; state it or check the CPR number.",
@@ -249,7 +251,7 @@ RULES = (
     Rule(
         "GOP-PAT-05",
         "consent.send_agreed",
-        live("§ 4; sundhedsloven § 41", "§ 4, stk. 2-4; sundhedsloven § 41"),
+        live("sundhedsloven § 41", "§ 4, stk. 2-4; sundhedsloven § 41"),
         (
             Condition(
                 "no",
@@ -280,7 +282,7 @@ RULES = (
     Rule(
         "GOP-PAT-06",
         "consent.refused",
-        live("§ 4; sundhedsloven § 41, stk. 3", "§ 4, stk. 2-4; sundhedsloven § 41, stk. 3"),
+        live("sundhedsloven § 41, stk. 3", "§ 4, stk. 2-4; sundhedsloven § 41, stk. 3"),
         always(
             "Patienten ønsker ikke planen sendt til {recipient}, som derfor ikke får den.",
             "The patient does not want the plan sent to {recipient}, who therefore does not get it.",
@@ -361,7 +363,7 @@ RULES = (
     Rule(
         "GOP-PAT-11",
         "handed_out_at",
-        live("§ 4", "§ 4, stk. 1"),
+        live(ORDER_OF_2018, "§ 4, stk. 1"),
         always(
             "Det fremgår ikke, at planen er udleveret til patienten senest ved udskrivningen.",
             "It is not shown that the plan was handed to the patient by discharge.",

@@ -13,6 +13,7 @@ from gtgateway.validators.rule import (
     BEK_2027,
     ERROR,
     INFORMATION,
+    ORDER_OF_2018,
     WARNING,
     Condition,
     Facts,
@@ -24,17 +25,18 @@ from gtgateway.validators.rule import (
 )
 
 
-def _rehabilitation_of_2018(facts: Facts) -> bool:
-    return facts.governing.order.id == BEK_918 and facts.has_level(Level.REHABILITERING)
+def _rehabilitation_by_the_municipality(facts: Facts) -> bool:
+    owners = facts.governing.order.clocks.owners
+    return owners.get(Level.REHABILITERING) == "municipality" and facts.has_level(Level.REHABILITERING)
 
 
 def _municipality_missing(facts: Facts) -> Iterator[Hit]:
-    if not _rehabilitation_of_2018(facts):
+    if not _rehabilitation_by_the_municipality(facts):
         yield from _no_municipality(facts)
 
 
 def _municipality_of_rehabilitation_missing(facts: Facts) -> Iterator[Hit]:
-    if _rehabilitation_of_2018(facts):
+    if _rehabilitation_by_the_municipality(facts):
         yield from _no_municipality(facts)
 
 
@@ -122,7 +124,7 @@ def _lawful(stated: Organisation, facts: Facts) -> bool:
 
 def _region_that_has_ended(facts: Facts) -> Iterator[Hit]:
     region = facts.route.contact_region
-    if region and region.valid_until and region.valid_until < facts.governing.day:
+    if region and region.valid_until and region.valid_until < facts.governing.organisations_on:
         yield Hit(name=region.name.removeprefix("Region "))
 
 
@@ -158,6 +160,17 @@ _NO_ADDRESS_HELP = Bilingual(
     "The municipality was found, but the directory of the gateway does not say where to reach it. Contact its "
     "operator.",
 )
+
+def _delivered_in_part(facts: CaseFacts) -> Iterator[Hit]:
+    """Some have the plan and others still wait for it; what was cancelled is owed to nobody."""
+    owed = [each.state for each in facts.deliveries if each.state is not DeliveryState.CANCELLED]
+    delivered = owed.count(DeliveryState.DELIVERED)
+    if facts.standing and delivered and any(state in _RETRIED for state in owed):
+        yield Hit(count=delivered, total=len(owed))
+
+
+#: States in which a delivery is tried again.
+_RETRIED = (DeliveryState.PENDING, DeliveryState.SENT)
 
 RULES = (
     Rule(
@@ -201,7 +214,7 @@ RULES = (
     Rule(
         "GOP-ROUTE-04",
         "chosen_hospital",
-        live("§ 4", "§ 4, stk. 4"),
+        live(ORDER_OF_2018, "§ 4, stk. 4"),
         (
             Condition(
                 "missing",
@@ -287,7 +300,7 @@ RULES = (
     Rule(
         "GOP-ROUTE-06",
         "gp",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         (
             Condition(
                 "not_stated",
@@ -318,7 +331,7 @@ RULES = (
     Rule(
         "GOP-ROUTE-07",
         "sender",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         always(
             "Patienten bor uden for jeres region; bopælskommunen er {municipality}.",
             "The patient lives outside your region; the municipality of residence is {municipality}.",
@@ -335,7 +348,7 @@ RULES = (
     Rule(
         "GOP-ROUTE-08",
         "receiver",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         (
             Condition(
                 "residence_certain",
@@ -419,7 +432,7 @@ RULES = (
     Rule(
         "GOP-ROUTE-10",
         "copy_receivers",
-        live("§ 4; sundhedsloven § 41", "§ 4, stk. 2-4; sundhedsloven § 41"),
+        live("sundhedsloven § 41", "§ 4, stk. 2-4; sundhedsloven § 41"),
         always(
             "{recipient} er ikke modtager efter reglerne og har ikke fået planen.",
             "{recipient} is not a lawful recipient and did not get the plan.",
@@ -436,10 +449,11 @@ RULES = (
     Rule(
         "GOP-ROUTE-11",
         "",
-        live("§ 4"),
+        live(ORDER_OF_2018, "§ 4"),
         always(
             "Planen er leveret til {count} af {total} modtagere; de øvrige forsøges igen.",
             "Delivered to {count} of {total} recipients; the rest are retried.",
+            INFORMATION,
             INFORMATION,
             INFORMATION,
         ),
@@ -447,8 +461,8 @@ RULES = (
             "Kendes først, når planen er leveret: se leveringerne i GET /messages/{id}.",
             "Known only when the plan is delivered: see the deliveries in GET /messages/{id}.",
         ),
-        None,
-        Layer.ROUTING,
+        layer=Layer.ROUTING,
+        guard=_delivered_in_part,
     ),
     Rule(
         "GOP-ROUTE-12",

@@ -13,8 +13,6 @@ from gtgateway.validators.rule import ERROR, INFORMATION, WARNING, Condition, Fa
 
 #: Encounter kinds that say the patient went to another ward.
 _TRANSFERS = frozenset({"transfer", "overflytning", "overflyttet"})
-#: Two plans for one main diagnosis discharged this close together belong to one course.
-_SAME_COURSE_DAYS = 14
 
 
 def _sender_is_no_hospital(facts: Facts) -> Iterator[Hit]:
@@ -47,17 +45,18 @@ def _author_not_named(facts: Facts) -> Iterator[Hit]:
 def _another_active_plan(facts: Facts) -> Iterator[Hit]:
     plan = facts.plan
     others = facts.known.active_plans.get(facts.letter_id, ())
-    if any(other.plan_key != plan.replaces and _same_course(plan, other) for other in others):
+    days = facts.parameters.same_course_days.value
+    if any(other.plan_key != plan.replaces and _same_course(plan, other, days) for other in others):
         yield Hit()
 
 
-def _same_course(plan: RehabilitationPlan, other: ActivePlan) -> bool:
+def _same_course(plan: RehabilitationPlan, other: ActivePlan, within_days: int) -> bool:
     if plan.episode_of_care_id and plan.episode_of_care_id == other.episode_of_care_id:
         return True
     main = plan.primary_diagnosis
     if main is None or main.code != other.main_diagnosis or not plan.discharged_on or not other.discharged_on:
         return False
-    return abs((plan.discharged_on - date.fromisoformat(other.discharged_on)).days) <= _SAME_COURSE_DAYS
+    return abs((plan.discharged_on - date.fromisoformat(other.discharged_on)).days) <= within_days
 
 
 RULES = (
