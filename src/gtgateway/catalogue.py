@@ -7,28 +7,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from gtgateway.law.orders import Order, Orders
+from gtgateway.law.orders import Order, Orders, Parameters
 from gtgateway.mappers.json_from_model import to_data
 from gtgateway.mappers.plan_from_medcom_xml import TABLE as MEDCOM_XML
 from gtgateway.model.route import Organisation
 from gtgateway.routing.directory import Directory
 from gtgateway.validators.registry import RULES
 from gtgateway.validators.rule import Rule
+from gtgateway.validators.verification import verification
 
 TABLES = {"plan_from_medcom_xml": MEDCOM_XML}
 
 
-def rules() -> list[dict[str, Any]]:
-    """Every legal rule, in the order of the catalogue."""
-    return [rule_data(rule) for rule in RULES]
+def rules(known: Orders) -> list[dict[str, Any]]:
+    """Every legal rule, in the order of the catalogue, with the days from which each order applies it."""
+    return [rule_data(rule, known) for rule in RULES]
 
 
-def rule_data(rule: Rule) -> dict[str, Any]:
+def rule_data(rule: Rule, known: Orders) -> dict[str, Any]:
+    bases = {order: basis for order in known.all if (basis := rule.basis_under(order))}
     return {
         "id": rule.id,
         "path": rule.path,
         "layer": rule.layer,
-        "basis": dict(rule.basis),
+        "basis": {order.id: basis for order, basis in bases.items()},
+        "applies": {
+            order.id: {
+                "from": order.in_force_from.isoformat(),
+                "until": order.in_force_until.isoformat() if order.in_force_until else None,
+                **verification(rule, order)._asdict(),
+            }
+            for order in bases
+        },
         "judged": rule.check is not None,
         "formats": ["fhir"] if rule.fhir_only else ["fhir", "xml"],
         "conditions": [
@@ -52,7 +62,12 @@ def rule_lines(rule: dict[str, Any], *, full: bool) -> str:
     if not full:
         return f"{rule['id']:<16} {severities}"
     lines = [rule["id"], f"  path   {rule['path']}"]
-    lines += [f"  basis  {order}: {text}" for order, text in rule["basis"].items()]
+    for order, text in rule["basis"].items():
+        applies = rule["applies"][order]
+        lines.append(
+            f"  basis  {order}, {applies['from']} to {applies['until'] or '—'}: {text} [{applies['verified']}]"
+        )
+        lines += [f"         confirm: {applies['confirm']}"] if applies["confirm"] else []
     for each in rule["conditions"]:
         lines.append(f"  {each['name'] or 'hit'}: XML {each['xml'] or '—'}, FHIR {each['fhir'] or '—'}")
         lines += [f"    da  {each['text']['da']}", f"    en  {each['text']['en']}"]
@@ -73,19 +88,37 @@ def order_data(order: Order) -> dict[str, Any]:
         "in_force_until": order.in_force_until.isoformat() if order.in_force_until else None,
         "live": order.live,
         "source": order.source,
+        "verified": order.verified,
+        "confirm": order.confirm,
         "levels": dict(order.levels),
         "recipients": to_data(order.recipients),
         "clocks": to_data(order.clocks),
+        "choice": to_data(order.choice),
+        "parameters": to_data(order.parameters),
+        "rules": to_data(order.rules),
         "authority_changes": [
-            {
-                "levels": sorted(change.levels),
-                "since": change.since.isoformat(),
-                "kind": change.kind,
-                "source": change.source,
-            }
-            for change in order.authority_changes
+            {**to_data(change), "levels": sorted(change.levels)} for change in order.authority_changes
         ],
     }
+
+
+def to_verify(known: Orders) -> list[dict[str, str]]:
+    """What a lawyer still has to confirm against the issued texts: orders, their tables, parameters and rules."""
+    found: dict[tuple[str, str, str, str], None] = {}
+    for order in known.all:
+        parts: list[tuple[str, Any]] = [
+            (order.number, order),
+            *((f"{row.course}: modtagere ({', '.join(row.situations)})", row) for row in order.recipients),
+            ("frister", order.clocks),
+            ("frit valg", order.choice),
+            *(("skift af myndighed", change) for change in order.authority_changes),
+            *((name, getattr(order.parameters, name)) for name in Parameters.__dataclass_fields__ if order.live),
+            *((rule.id, verification(rule, order)) for rule in RULES if rule.basis_under(order)),
+        ]
+        for what, part in parts:
+            if part is not None and part.confirm:
+                found[order.id, what, part.verified, part.confirm] = None
+    return [dict(zip(("order", "what", "verified", "confirm"), each, strict=True)) for each in found]
 
 
 def order_lines(order: dict[str, Any]) -> str:
@@ -96,9 +129,20 @@ def order_lines(order: dict[str, Any]) -> str:
     for each in order["recipients"]:
         phase = f" phase {each['phase']}" if each["phase"] else ""
         sent = "" if each["deliver"] else ", not sent"
+        if each["situations"] != ["standard"]:
+            sent += f", {' or '.join(each['situations'])}"
         lines.append(
             f"  {each['course']:<24} {each['kind']:<13} {'+'.join(each['roles'])}{phase}{sent}  ({each['basis']})"
         )
+    clocks = order["clocks"]
+    if clocks["owners"]:
+        owners = ", ".join(f"{level}: {kind}" for level, kind in clocks["owners"].items())
+        lines.append(
+            f"  notice day {clocks['notify_days']}, start day {clocks['start_days']} from {clocks['counted_from']}"
+        )
+        lines.append(f"  owners {owners}  ({clocks['source']}) [{clocks['verified']}]")
+    for name, each in order["parameters"].items():
+        lines.append(f"  {name:<24} {each['value']} {each['unit']}  ({each['source']}) [{each['verified']}]")
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from gtgateway.bootstrap import gateway_from, store_from, tools_from
 from gtgateway.convert import Target, render
 from gtgateway.demo import run_demo
 from gtgateway.errors import ConfigurationError
+from gtgateway.law.orders import Orders
 from gtgateway.logs import configure_logs
 from gtgateway.mappers.assessment_from_outcome import assessments
 from gtgateway.mappers.json_from_model import to_data
@@ -131,7 +132,9 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Message files.")],
     json: Annotated[bool, typer.Option("--json", help="One JSON array, one object per letter.")] = False,
     received_at: ReceivedAt = None,
-    order: Annotated[str | None, typer.Option(help="Judge by this order, e.g. BEK-2027.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Judge by this order as if it were in force, e.g. BEK-2027.")
+    ] = None,
     archive: Archive = False,
 ) -> None:
     """The full assessment of message files; nothing is stored.
@@ -261,7 +264,9 @@ def rules(
     rule: Annotated[str | None, typer.Argument(help="One rule, e.g. GOP-ROUTE-04.")] = None, json: AsJson = False
 ) -> None:
     """The rule catalogue."""
-    found = [each for each in catalogue.rules() if rule is None or each["id"] == rule]
+    found = [
+        each for each in catalogue.rules(Orders.load(load_settings().orders)) if rule is None or each["id"] == rule
+    ]
     if not found:
         fail(f"There is no rule {rule}.", 1)
     if json:
@@ -274,7 +279,7 @@ def rules(
 @cli.command()
 def orders(json: AsJson = False) -> None:
     """The orders: from when to when each is in force, and who receives what."""
-    found = catalogue.orders(tools_from(settings_with_samples()).orders)
+    found = catalogue.orders(Orders.load(load_settings().orders))
     if json:
         print_json(found)
         return

@@ -5,13 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 from gtgateway import catalogue
 from gtgateway.api.problems import PROBLEMS, TYPES
+from gtgateway.law.calendar import Calendar
+from gtgateway.law.deadlines import compute_deadlines
+from gtgateway.law.explained import deadline_steps
+from gtgateway.law.governing import govern
 from gtgateway.law.orders import Orders
 from gtgateway.model.faults import FAULTS
-from gtgateway.settings import Settings, variable
+from gtgateway.model.plan import Level, RehabilitationPlan, StartDeadline
+from gtgateway.settings import Settings, load_settings, variable
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 NOTE = "<!-- Made by `make references` from the code. Do not edit. -->\n\n"
@@ -36,13 +42,21 @@ def rules_page() -> str:
     lines = [
         "# Rules",
         "",
-        "A finding names its rule. Only an `error` rejects; the severity may differ per format.",
+        "A finding names its rule. Only an `error` rejects; the severity may differ per format. An order applies to "
+        "plans discharged from its first to its last day. Verified: V the text was read, S public pages support it, "
+        "I inferred; all that is still to confirm: [to-verify.md](to-verify.md).",
         "",
     ]
-    for rule in catalogue.rules():
+    for rule in catalogue.rules(Orders.load()):
         lines += [f"## {rule['id']}", ""]
-        basis = "; ".join(f"{order}: {text}" for order, text in rule["basis"].items())
-        lines += [f"Path `{rule['path']}` · {basis}", "", rule["help"]["da"], "", rule["help"]["en"], ""]
+        lines += [f"Path `{rule['path']}`", "", rule["help"]["da"], "", rule["help"]["en"], ""]
+        lines += rows("Order", "From", "Until", "Basis", "Verified", "To confirm")
+        for order, basis in rule["basis"].items():
+            each = rule["applies"][order]
+            lines.append(
+                row(order, each["from"], each["until"] or "—", basis, each["verified"], each["confirm"] or "—")
+            )
+        lines.append("")
         lines += [*rows("Condition", "FHIR", "XML", "Dansk", "English")]
         lines += [
             row(each["name"] or "—", each["fhir"] or "—", each["xml"] or "—", each["text"]["da"], each["text"]["en"])
@@ -72,7 +86,7 @@ def orders_page() -> str:
         until = order["in_force_until"] or "—"
         live = "judges what is received" if order["live"] else "for archive reading only"
         lines += [f"In force {order['in_force_from']} to {until}; {live}. Source: {order['source']}", ""]
-        lines += rows("Course", "Situation", "Phase", "Recipient", "Roles", "Sent", "Basis")
+        lines += rows("Course", "Situation", "Phase", "Recipient", "Roles", "Sent", "Basis", "Source", "Verified")
         lines += [
             row(
                 each["course"],
@@ -82,8 +96,79 @@ def orders_page() -> str:
                 ", ".join(each["roles"]),
                 "yes" if each["deliver"] else "no",
                 each["basis"],
+                each["source"],
+                each["verified"],
             )
             for each in order["recipients"]
+        ]
+        lines += ["", *rows("Clocks", "Value", "Source", "Verified")]
+        clocks = order["clocks"]
+        for name in ("counted_from", "notify_days", "start_days", "deferral_moves", "owners"):
+            lines.append(row(name, _plain(clocks[name]), clocks["source"], clocks["verified"]))
+        if choice := order["choice"]:
+            for name in ("private_start_when_equal", "provider_lists"):
+                lines.append(row(name, _plain(choice[name]), choice["source"], choice["verified"]))
+        for change in order["authority_changes"]:
+            value = f"{_plain(change['levels'])}: {change['kind']} from {change['since']}"
+            lines.append(row("authority", value, change["source"], change["verified"]))
+        lines += ["", *rows("Parameter", "Value", "Rules", "Source", "Verified")]
+        for name, each in order["parameters"].items():
+            value = f"{each['value']} {each['unit']}"
+            lines.append(row(name, value, _plain(each["rules"]), each["source"], each["verified"]))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def to_verify_page() -> str:
+    """Everything that a lawyer still has to confirm."""
+    lines = [
+        "# To verify",
+        "",
+        "What is still to be confirmed against the issued texts before anybody relies on it. V: the text was read but "
+        "is not final, S: public pages support it, I: inferred. The marks are data: `law/orders.toml`, "
+        "`law/parameters.toml` and `validators/verification.toml`.",
+        "",
+        *rows("Order", "Rule or value", "Mark", "Skal bekræftes"),
+    ]
+    found = catalogue.to_verify(Orders.load())
+    lines += [row(each["order"], each["what"], each["verified"], each["confirm"]) for each in found]
+    return "\n".join([*lines, ""])
+
+
+#: Worked examples: what is shown, level, discharge, earliest start, the hospital's deadline, day of receipt.
+EXAMPLES = (
+    ("A Friday before Christmas", Level.ALMEN, date(2026, 12, 11), None, None, None),
+    ("Deferred for a wound", Level.ALMEN, date(2026, 11, 2), date(2026, 12, 14), None, None),
+    ("The hospital's deadline comes first", Level.ALMEN, date(2027, 4, 13), None, date(2027, 4, 15), None),
+    ("Specialised rehabilitation over New Year", Level.REHABILITERING, date(2026, 12, 29), None, None, None),
+    ("The same a week later", Level.REHABILITERING, date(2027, 1, 5), None, None, None),
+    ("Received after the limits", Level.ALMEN, date(2027, 2, 1), None, None, date(2027, 2, 11)),
+    ("Training at a hospital", Level.SPECIALISERET, date(2027, 5, 3), None, date(2027, 5, 17), None),
+)
+
+
+def deadlines_page() -> str:
+    """Worked examples of the deadlines, each date with its arithmetic and paragraph."""
+    lines = [
+        "# Deadlines",
+        "",
+        "Every date with the sentence, the arithmetic and the paragraph behind it, as in `check --json` under "
+        "`deadlines.steps`. Days are calendar days; the day of discharge is day zero; working days never move a limit.",
+        "",
+    ]
+    orders, calendar = Orders.load(), Calendar(load_settings({}).closed_by_custom)
+    for title, level, discharged, earliest, latest, received in EXAMPLES:
+        deadline = StartDeadline(latest=latest, earliest=earliest)
+        plan = RehabilitationPlan(level=level, discharged_on=discharged, start_deadline=deadline)
+        received_on = received or discharged
+        governing = govern(plan, received_on, orders)
+        found = compute_deadlines(plan, governing, received_on, calendar)
+        lines += [f"## {title}", "", f"{governing.order.levels[level].capitalize()}, {governing.order.id}", ""]
+        lines += [found.explanation.da, "", found.explanation.en, ""]
+        lines += rows("Date", "Day", "Dansk", "English", "Basis")
+        lines += [
+            row(f"`{step.field}`", step.day, step.text.da, step.text.en, step.basis)
+            for step in deadline_steps(plan, governing, received_on, found)
         ]
         lines.append("")
     return "\n".join(lines)
@@ -109,6 +194,13 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def _plain(value: object) -> str:
+    """A value of an order in one cell."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _shown(default: object) -> str:
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
@@ -125,6 +217,8 @@ PAGES = {
     "rules.md": rules_page,
     "faults.md": faults_page,
     "orders.md": orders_page,
+    "to-verify.md": to_verify_page,
+    "deadlines.md": deadlines_page,
     "mappings.md": mappings_page,
     "settings.md": settings_page,
     "problems.md": problems_page,

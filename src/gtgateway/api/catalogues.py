@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import orjson
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -20,19 +18,14 @@ def _json(data: object) -> Response:
     return Response(orjson.dumps(data), media_type="application/json")
 
 
-@cache
-def _rules() -> bytes:
-    return orjson.dumps(catalogue.rules())
-
-
 @router.get("/rules", summary="The rule catalogue")
-async def rules(_: AnyCaller) -> Response:
-    return Response(_rules(), media_type="application/json")
+async def rules(gateway: GatewayOf, _: AnyCaller) -> Response:
+    return _json(catalogue.rules(gateway.tools.orders))
 
 
 @router.get("/rules/{rule_id}", summary="One rule")
-async def rule(rule_id: str, _: AnyCaller) -> Response:
-    found = next((each for each in catalogue.rules() if each["id"] == rule_id), None)
+async def rule(rule_id: str, gateway: GatewayOf, _: AnyCaller) -> Response:
+    found = next((each for each in catalogue.rules(gateway.tools.orders) if each["id"] == rule_id), None)
     if found is None:
         raise ProblemError(NOT_FOUND)
     return _json(found)

@@ -21,7 +21,7 @@ from gtgateway.pipeline import Regard, judge
 router = APIRouter(tags=["checks"])
 
 ReceivedAt = Annotated[datetime | None, Query(description="Fixes the time of receipt; without zone it is Danish time.")]
-OrderId = Annotated[str | None, Query(description="Judge by this order, e.g. BEK-2027.")]
+OrderId = Annotated[str | None, Query(description="Judge by this order as if it were in force, e.g. BEK-2027.")]
 Archive = Annotated[bool, Query(description="Judge plans of earlier orders by their own order.")]
 
 

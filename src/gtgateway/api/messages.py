@@ -25,7 +25,7 @@ from gtgateway.mappers.json_from_model import to_data
 from gtgateway.model import faults
 from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.findings import Severity
-from gtgateway.model.outcome import Repeat, Verdict
+from gtgateway.model.outcome import TOP_SCORE, Repeat, Verdict
 from gtgateway.receive import Received, receive
 from gtgateway.security.identity import Caller
 from gtgateway.security.permissions import may_see_message
@@ -89,6 +89,8 @@ def _headers(received: Received) -> dict[str, str]:
     if named:
         headers["Gtgateway-Findings"] = named
         headers["Link"] = f'<{place}>; rel="describedby"'
+    if scores := [f"{letter.quality.score}/{TOP_SCORE}" for letter in outcome.letters if letter.quality]:
+        headers["Gtgateway-Quality"] = ", ".join(scores)
     return headers
 
 
