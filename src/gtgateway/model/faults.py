@@ -605,16 +605,16 @@ FHIR_INVARIANT = _fault(
     "GOP-FHIR-16",
     _E,
     Layer.STRUCTURE,
-    "{element} overholder ikke reglen {key}: {human}",
-    "{element} breaks the rule {key}: {human}",
+    "{element} overholder ikke reglen {key}:",
+    "{element} breaks the rule {key}:",
     "FHIR R4: Invariants",
 )
 FHIR_INVARIANT_WARNING = _fault(
     "GOP-FHIR-17",
     _W,
     Layer.STRUCTURE,
-    "{element} følger ikke anbefalingen {key}: {human}",
-    "{element} does not follow the recommendation {key}: {human}",
+    "{element} følger ikke anbefalingen {key}:",
+    "{element} does not follow the recommendation {key}:",
     "FHIR R4: Invariants",
 )
 FHIR_REFERENCE = _fault(

@@ -26,6 +26,7 @@ class Layer(StrEnum):
     MAPPING = "mapping"  #: codes, numbers and dates that cannot be read
     LAW = "law"  #: the order in force
     ROUTING = "routing"  #: recipients and the directory
+    EXTERNAL = "external"  #: a FHIR validator elsewhere; only where one is set up
 
 
 class Validity(StrEnum):

@@ -1,0 +1,174 @@
+"""The narrative of a resource: XHTML of the few elements that FHIR allows (invariants txt-1 and txt-2).
+
+Entities are those of XML only: a document type cannot stand inside `div`, so that none can be declared.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from xml.parsers import expat
+
+_NAMESPACE = "http://www.w3.org/1999/xhtml"
+_ELEMENTS = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "big",
+        "blockquote",
+        "br",
+        "caption",
+        "cite",
+        "code",
+        "col",
+        "colgroup",
+        "dd",
+        "dfn",
+        "div",
+        "dl",
+        "dt",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "i",
+        "img",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "q",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "tt",
+        "u",
+        "ul",
+        "var",
+    ]
+)
+_ATTRIBUTES = frozenset(
+    [
+        "abbr",
+        "accesskey",
+        "align",
+        "alt",
+        "axis",
+        "bgcolor",
+        "border",
+        "cellhalign",
+        "cellpadding",
+        "cellspacing",
+        "cellvalign",
+        "char",
+        "charoff",
+        "charset",
+        "cite",
+        "class",
+        "colspan",
+        "compact",
+        "coords",
+        "dir",
+        "frame",
+        "headers",
+        "height",
+        "href",
+        "hreflang",
+        "hspace",
+        "id",
+        "lang",
+        "longdesc",
+        "name",
+        "nowrap",
+        "rel",
+        "rev",
+        "rowspan",
+        "rules",
+        "scope",
+        "shape",
+        "span",
+        "src",
+        "start",
+        "style",
+        "summary",
+        "tabindex",
+        "title",
+        "type",
+        "valign",
+        "value",
+        "vspace",
+        "width",
+        "xml:lang",
+        "xmlns",
+    ]
+)
+#: Named entities that senders write although XML does not know them.
+_NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)[A-Za-z]\w*;")
+_MAX_DEPTH = 64
+
+
+class _Forbidden(Exception):
+    """An element or attribute that a narrative may not hold."""
+
+
+@lru_cache(maxsize=2048)
+def narrative_is_sound(div: str) -> bool:
+    """Well-formed, of allowed elements and attributes only, and with something to read (text or a picture)."""
+    if not div.lstrip().startswith("<div") or _NAMED.search(div):
+        return False
+    depth = 0
+    filled = False
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, filled
+        depth += 1
+        root = depth == 1
+        if (
+            name not in _ELEMENTS
+            or depth > _MAX_DEPTH
+            or (root and (name, attributes.get("xmlns")) != ("div", _NAMESPACE))
+        ):
+            raise _Forbidden
+        for attribute, value in attributes.items():
+            if attribute not in _ATTRIBUTES or (attribute in ("href", "src") and _runs(value)):
+                raise _Forbidden
+        filled = filled or name == "img"
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def text(data: str) -> None:
+        nonlocal filled
+        filled = filled or not data.isspace()
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    try:
+        parser.Parse(div, True)
+    except (expat.ExpatError, _Forbidden):
+        return False
+    return filled
+
+
+def _runs(address: str) -> bool:
+    """Whether following the address would run something."""
+    return re.sub(r"[\x00-\x20]", "", address).lower().startswith(("javascript:", "vbscript:", "data:text"))
