@@ -343,3 +343,105 @@ def test_the_ends_of_time_are_no_exception(day: date) -> None:
     found = _deadlines(day, earliest=day, latest=day, received=day, residence=MUNICIPALITY)
     assert found.notify_by is not None
     assert found.notify_by >= day
+
+
+offsets = st.integers(-30, 200)
+
+
+@given(days, offsets, offsets, near, st.sampled_from([Level.ALMEN, Level.REHABILITERING]))
+def test_the_seven_days_count_from_the_later_of_discharge_and_deferral(
+    discharged: date, one: int, other: int, latest: int | None, level: Level
+) -> None:
+    sooner, later = (discharged + timedelta(days=each) for each in sorted((one, other)))
+    limit = None if latest is None else discharged + timedelta(days=latest)
+    first, second = (_deadlines(discharged, level=level, earliest=each, latest=limit) for each in (sooner, later))
+    for found, deferral in ((first, sooner), (second, later)):
+        assert found.earliest_start == max(discharged, deferral)
+        assert found.seven_day == max(discharged, deferral) + timedelta(days=7)
+        assert found.notify_by == discharged + timedelta(days=4)  # a deferral never moves the notice
+    # a later deferral never gives an earlier start, and never an earlier free choice
+    assert first.seven_day is not None
+    assert second.seven_day is not None
+    assert first.seven_day <= second.seven_day
+    assert first.free_choice_from is not None
+    assert second.free_choice_from is not None
+    assert first.free_choice_from <= second.free_choice_from
+
+
+@given(days, near, offsets, offsets, st.sampled_from([*Level]))
+def test_a_later_deadline_of_the_hospital_never_gives_an_earlier_start(
+    discharged: date, earliest: int | None, one: int, other: int, level: Level
+) -> None:
+    deferred = None if earliest is None else discharged + timedelta(days=earliest)
+    usable_from = max(discharged, deferred or discharged)
+    sooner, later = (usable_from + timedelta(days=abs(each)) for each in sorted((one, other), key=abs))
+    first, second = (_deadlines(discharged, level=level, earliest=deferred, latest=each) for each in (sooner, later))
+    assert first.start_by is not None
+    assert second.start_by is not None
+    assert first.start_by <= second.start_by
+    assert first.start_by <= sooner
+    # it moves neither the legal notice nor free choice
+    assert (first.notify_by, first.seven_day, first.free_choice_from) == (
+        second.notify_by,
+        second.seven_day,
+        second.free_choice_from,
+    )
+
+
+@given(days, st.integers(-60, 400), st.integers(0, 60))
+def test_receipt_decides_lateness_alone(discharged: date, received: int, more: int) -> None:
+    earlier, later = (
+        _deadlines(discharged, received=discharged + timedelta(days=each)) for each in (received, received + more)
+    )
+    assert later.late_at_receipt or not earlier.late_at_receipt
+    assert earlier.late_at_receipt == (received > 4)
+    for name in ("notify_by", "notify_effective", "earliest_start", "seven_day", "start_by", "free_choice_from"):
+        assert getattr(earlier, name) == getattr(later, name)
+
+
+@given(days, st.integers(0, 40), st.none() | st.integers(0, 40))
+def test_free_choice_comes_with_a_late_offer_or_after_day_seven(
+    discharged: date, offered: int, notified: int | None
+) -> None:
+    found = _deadlines(
+        discharged,
+        offered_start=discharged + timedelta(days=offered),
+        notified_on=None if notified is None else discharged + timedelta(days=notified),
+    )
+    if offered <= 7:
+        assert found.free_choice_from is None
+    else:
+        day = 8 if notified is None else min(notified, 8)
+        assert found.free_choice_from == discharged + timedelta(days=day)
+
+
+anything = st.none() | st.dates()
+
+
+@given(anything, anything, anything, st.dates(), anything, anything, st.sampled_from([None, *Level]), st.booleans())
+def test_no_dates_raise(
+    discharged: date | None,
+    earliest: date | None,
+    latest: date | None,
+    received: date,
+    offered: date | None,
+    notified: date | None,
+    level: Level | None,
+    archive: bool,
+) -> None:
+    found = _deadlines(
+        discharged,
+        level=level,
+        earliest=earliest,
+        latest=latest,
+        received=received,
+        offered_start=offered,
+        notified_on=notified,
+        residence=MUNICIPALITY,
+        archive=archive,
+    )
+    day_zero = discharged or received
+    assert found.estimated == (discharged is None)
+    for name in ("notify_by", "notify_effective", "earliest_start", "seven_day", "start_by"):
+        day = getattr(found, name)
+        assert day is None or day >= day_zero, name
