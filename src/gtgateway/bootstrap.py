@@ -20,6 +20,7 @@ from gtgateway.settings import Settings
 from gtgateway.store.base import Store
 from gtgateway.store.sqlite import SqliteStore
 from gtgateway.validators.registry import Policy, check_orders
+from gtgateway.validators.structure.profile import Profiles
 from gtgateway.validators.structure.xsd import Schemas
 
 
@@ -38,6 +39,7 @@ def tools_from(settings: Settings) -> Tools:
             max_letters=settings.max_letters,
         ),
         schemas=Schemas.load(settings.xsd, settings.xsd_mode),
+        profiles=Profiles.load((settings.fhir_packages,) if settings.fhir_packages else ()),
         orders=orders,
         directory=Directory.load(settings.directory),
         calendar=Calendar(settings.closed_by_custom),

@@ -31,6 +31,7 @@ from gtgateway.law.explained import deadline_steps
 from gtgateway.law.governing import Governing, govern
 from gtgateway.law.orders import Order, Orders
 from gtgateway.mappers.plan_from_clinical_email import plan_from_clinical_email
+from gtgateway.mappers.plan_from_fhir import plan_from_fhir
 from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml, understood_deadline
 from gtgateway.mappers.record_from_plan import record_from_plan
 from gtgateway.mappers.table import Mapped
@@ -49,6 +50,7 @@ from gtgateway.routing.receiver import check_receiver
 from gtgateway.routing.route import route
 from gtgateway.validators.quality import quality
 from gtgateway.validators.registry import Facts, Policy, check_rules
+from gtgateway.validators.structure.profile import Profiles
 from gtgateway.validators.structure.xsd import Schemas, check_structure
 
 
@@ -63,6 +65,7 @@ class Tools:
     calendar: Calendar
     postcodes: Postcodes
     policy: Policy
+    profiles: Profiles
     shadow_order: str | None = None  #: id of an order not yet in force that judges as well, for information
 
 
@@ -76,6 +79,7 @@ class Regard(StrEnum):
 PLAN_FROM: dict[Format, Callable[[ParsedLetter], Mapped]] = {
     Format.GGOP: plan_from_medcom_xml,
     Format.XDIS91: plan_from_clinical_email,
+    Format.FHIR: plan_from_fhir,
 }
 
 
@@ -89,7 +93,14 @@ _OTHER_STANDARD = frozenset((faults.MSG_VERSION.rule, faults.MSG_UNKNOWN_ROOT.ru
 def read(body: bytes, tools: Tools) -> Reading:
     """What the bytes say. Faults are findings; nothing is raised for a faulty document."""
     parsed = read_envelope(body, tools.limits)
-    structure = check_structure(parsed, tools.schemas)
+    findings = parsed.findings
+    if parsed.document is not None:
+        profiled = () if tools.profiles.accepts(parsed.document) else tools.profiles.check(parsed.document)
+        structure: tuple[tuple[Finding, ...], ...] = (profiled,) if parsed.letters else ()
+        if not parsed.letters:
+            findings = (*findings, *profiled)
+    else:
+        structure = check_structure(parsed, tools.schemas)
     letters = tuple(
         _read_letter(parsed.format, letter, found) for letter, found in zip(parsed.letters, structure, strict=True)
     )
@@ -100,8 +111,10 @@ def read(body: bytes, tools: Tools) -> Reading:
         parsed.vans,
         parsed.envelope,
         letters,
-        parsed.findings,
+        findings,
         parsed.receipt,
+        parsed.fhir,
+        parsed.notification,
     )
 
 
@@ -109,7 +122,13 @@ def _read_letter(format: Format | None, letter: ParsedLetter, structure: tuple[F
     identity = LayerResult.of(Layer.ENVELOPE, letter.findings)
     plan_from = PLAN_FROM.get(format) if format else None
     if plan_from is None or any(finding.rule in _OTHER_STANDARD for finding in letter.findings):
-        layers = (identity, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.STRUCTURE, Layer.MAPPING)))
+        # A FHIR message of another kind says itself by which profiles it is to be judged.
+        by_profile = LayerResult.of(Layer.STRUCTURE, structure) if format is Format.FHIR else None
+        layers = (
+            identity,
+            by_profile or LayerResult(Layer.STRUCTURE, Validity.SKIPPED),
+            LayerResult(Layer.MAPPING, Validity.SKIPPED),
+        )
         return Letter(letter.head, letter.digest, None, layers, source_path=letter.source_path, line=letter.line)
     mapped = plan_from(letter)
     layers = (
@@ -117,7 +136,9 @@ def _read_letter(format: Format | None, letter: ParsedLetter, structure: tuple[F
         LayerResult.of(Layer.STRUCTURE, (*structure, *(f for f in mapped.findings if f.layer is Layer.STRUCTURE))),
         LayerResult.of(Layer.MAPPING, (f for f in mapped.findings if f.layer is not Layer.STRUCTURE)),
     )
-    return Letter(letter.head, letter.digest, mapped.plan, layers, mapped.trace, letter.source_path, letter.line)
+    return Letter(
+        letter.head, letter.digest, mapped.plan, layers, mapped.trace, letter.source_path, letter.line, letter.action
+    )
 
 
 # --- judge ------------------------------------------------------------------------------------------------------------

@@ -8,13 +8,26 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 
 from lxml import etree
 
 from gtgateway.model import faults
 from gtgateway.model.findings import Bilingual, Finding
-from gtgateway.model.message import Envelope, Format, LetterHead, OriginalRef, VansEnvelope
+from gtgateway.model.message import (
+    Action,
+    Envelope,
+    FhirEnvelope,
+    Format,
+    HospitalNotification,
+    LetterHead,
+    OriginalRef,
+    VansEnvelope,
+)
 from gtgateway.parsers.detect import Content, content_of, is_fhir_json, letter_type
+from gtgateway.parsers.fhir_codec import from_xml
+from gtgateway.parsers.fhir_json import parse_json
+from gtgateway.parsers.fhir_message import read_fhir_message
 from gtgateway.parsers.hardened import Limits, line_of, parse_xml
 from gtgateway.parsers.medcom_xml import (
     CLINICAL_EMAIL,
@@ -36,6 +49,8 @@ from gtgateway.parsers.medcom_xml import (
 )
 from gtgateway.parsers.vans import differences, read_vans
 
+FHIR_JSON, FHIR_XML = "application/fhir+json", "application/fhir+xml"
+
 _FORMATS: dict[LetterType | None, Format] = {GGOP: Format.GGOP, CLINICAL_EMAIL: Format.XDIS91}
 
 
@@ -44,11 +59,12 @@ class ParsedLetter:
     """One letter of an Emessage, not yet mapped. An error among the findings refuses it."""
 
     head: LetterHead
-    element: etree._Element  #: RehabilitationPlan, ClinicalEmail, or a letter of an unknown kind
+    element: Any  #: RehabilitationPlan, ClinicalEmail, or a letter of an unknown kind; FHIR: the Bundle as JSON
     digest: str  #: SHA-256 (hex) of the exclusive C14N of the element: same content, same digest
     source_path: str
     line: int | None
     findings: tuple[Finding, ...] = ()
+    action: Action = Action.NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +84,9 @@ class ParsedMessage:
     findings: tuple[Finding, ...] = ()
     receipt: OriginalRef | None = None
     root: etree._Element | None = None  #: of the payload when it came in a VANSEnvelope
+    document: dict[str, Any] | None = None  #: FHIR: the resource as JSON, also when it came as XML
+    fhir: FhirEnvelope | None = None
+    notification: HospitalNotification | None = None
 
 
 #: Makes the message of what was received so far: digest, size, and the VANS envelope where there is one.
@@ -84,7 +103,12 @@ def _read_document(
 ) -> ParsedMessage:
     """What a document says, the received one or (`vans`) the payload of its VANSEnvelope."""
     if is_fhir_json(body):
-        return received(format=Format.FHIR, findings=(*findings, _unknown("FHIR")))
+        if len(body) > limits.max_bytes:
+            what = Bilingual(f"{len(body)} byte", f"{len(body)} bytes")
+            too_large = faults.XML_TOO_LARGE.at("format", what=what, limit=limits.max_bytes)
+            return received(format=Format.FHIR, findings=(*findings, too_large))
+        document, found = parse_json(body)
+        return _read_fhir(received, (*findings, *found), document, FHIR_JSON)
     root, found = parse_xml(body, limits)
     findings += found
     if root is None:
@@ -97,8 +121,28 @@ def _read_document(
         case Content.RECEIPT:
             return _read_receipt(partial(received, root=root, format=Format.RECEIPT), findings, root)
         case Content.FHIR:
-            return received(root=root, format=Format.FHIR, findings=(*findings, _unknown("FHIR")))
+            return _read_fhir(partial(received, root=root), findings, from_xml(root), FHIR_XML)
     return received(root=root, findings=(*findings, _unknown(local_name(root))))
+
+
+def _read_fhir(
+    received: _Received, findings: tuple[Finding, ...], document: dict[str, Any] | None, media_type: str
+) -> ParsedMessage:
+    if document is None:
+        return received(format=Format.FHIR, findings=findings)
+    message = read_fhir_message(document, media_type)
+    received = partial(received, document=document, fhir=message.fhir)
+    if message.receipt is not None:
+        return received(format=Format.RECEIPT, findings=findings, receipt=message.receipt)
+    if message.envelope is None or message.head is None:
+        return received(
+            format=Format.FHIR,
+            findings=(*findings, *message.findings),
+            envelope=message.envelope,
+            notification=message.notification,
+        )
+    letter = ParsedLetter(message.head, document, message.digest, message.path, None, message.findings, message.action)
+    return received(format=Format.FHIR, findings=findings, envelope=message.envelope, letters=(letter,))
 
 
 def _unknown(name: str) -> Finding:

@@ -16,9 +16,6 @@ from gtgateway.validators.structure.profile.context import Context, stated_profi
 from gtgateway.validators.structure.profile.explain import Walk, conforms, explain
 from gtgateway.validators.structure.profile.fhirpath import Expressions
 from gtgateway.validators.structure.profile.packages import Library, Package
-from gtgateway.validators.structure.profile.parse import parse_json
-
-__all__ = ["Profiles", "parse_json"]
 
 Json = dict[str, Any]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from gtgateway.model import faults
 from gtgateway.model.findings import Bilingual, Fault, Finding, Severity
+from gtgateway.parsers.fhir_json import MAX_DEPTH
 from gtgateway.validators.structure.profile.accept import BROKEN, accepts
 from gtgateway.validators.structure.profile.compile import Binding, Invariant, Node, Rule, Shape, Slice
 from gtgateway.validators.structure.profile.context import Context, Json, claimed
 from gtgateway.validators.structure.profile.discriminators import holds, matches
 from gtgateway.validators.structure.profile.fhirpath import Evaluate
-from gtgateway.validators.structure.profile.parse import MAX_DEPTH
 
 #: Most findings of one check; the first say it all.
 MOST = 200
