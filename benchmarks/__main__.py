@@ -142,8 +142,8 @@ def report(
     print(
         f"\ngateway is {ratios['gateway/floor']:.0%} of the floor and {ratios['gateway/afternoon']:.1f} × the afternoon version"
     )
-    for name, microseconds in assessed.items():
-        print(f"{name:<34}{microseconds:>9.0f} µs")
+    stages.report(assessed)
+    ratios["rules/assess"] = assessed[stages.RULES] / assessed["assess"]
     ratios["assess/parse+xsd"] = assessed["assess"] / assessed["lxml parse + XSD"]
     print(f"assess is {ratios['assess/parse+xsd']:.1f} × lxml parse + XSD")
     print(json.dumps({"rates": middle, "ratios": ratios, "microseconds": assessed}))

@@ -144,10 +144,10 @@ class Trace:
         lines = {finding.line for finding in findings}
         if len(lines) == len(findings):
             return tuple(sorted(findings, key=_line))
-        ranks: dict[str | None, int] = {}
-        for rank, row in enumerate(self.rows):
-            ranks.setdefault(row.source_path, rank)
-        return tuple(sorted(findings, key=lambda finding: (_line(finding), ranks.get(finding.source_path, -1))))
+        # counted from the last row up, so that the first row of a path decides and what has no row comes before all
+        ranks: dict[str | None, int] = {row.source_path: -rank for rank, row in enumerate(reversed(self.rows))}
+        nowhere = -len(self.rows)
+        return tuple(sorted(findings, key=lambda finding: (_line(finding), ranks.get(finding.source_path, nowhere))))
 
 
 def _line(finding: Finding) -> int:
