@@ -111,8 +111,8 @@ Json = Mapping[str, Any]
 Hit = tuple[object, str]
 _LEVEL_WORDS = codes("levels")
 _RESTRICTED = frozenset(("R", "V"))
-_REGION = re.compile(r"\bregion", re.IGNORECASE)
-_MUNICIPALITY = re.compile(r"kommune", re.IGNORECASE)
+#: In what an Organization is asked for, and in its name. Bornholms Regionskommune is a municipality.
+_RESIDENCE_WORDS = (("kommune", "contact_municipality"), ("region", "contact_region"))
 
 
 # --- the state of one reading -----------------------------------------------------------------------------------------
@@ -188,10 +188,10 @@ class _Reading:
                 self.tell(faults.FHIR_UNRESOLVED, target, path, element=path.rpartition(".")[2])
             display = string(obj(reference).get("display"))
             return Professional(family=display) if display else None
+        if found.type not in ("PractitionerRole", "Practitioner"):
+            return None
         role = found.resource if found.type == "PractitionerRole" else {}
-        person = self.find(role.get("practitioner")) if role else found
-        if person is None or person.type not in ("Practitioner", "RelatedPerson"):
-            person = NOWHERE
+        person = (self.find(role.get("practitioner"), "Practitioner") or NOWHERE) if role else found
         name = _official(person.resource.get("name"))
         given, family = _name(name)
         telecoms = (*items(role.get("telecom")), *items(person.resource.get("telecom")))
@@ -970,10 +970,9 @@ def _contact_points(reading: _Reading) -> None:
 def _residence(organisation: Json, party: Party) -> str | None:
     purposes = [words_of(obj(each).get("purpose")) for each in items(organisation.get("contact"))]
     for words in (*purposes, party.name):
-        if words and _REGION.search(words):
-            return "contact_region"
-        if words and _MUNICIPALITY.search(words):
-            return "contact_municipality"
+        for word, target in _RESIDENCE_WORDS:
+            if word in (words or "").casefold():
+                return target
     if party.identifier(IdentifierKind.REGIONSKODE):
         return "contact_region"
     return "contact_municipality" if party.identifier(IdentifierKind.KOMMUNEKODE) else None

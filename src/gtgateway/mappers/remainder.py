@@ -45,6 +45,12 @@ def _stated_level(plan: RehabilitationPlan) -> str | None:
     return stated if plan.level and stated and stated.casefold() != plan.level else None
 
 
+def _sending_apart(plan: RehabilitationPlan) -> str | None:
+    """ConsentInformed covers both: said apart only where the two differ."""
+    consent = plan.consent
+    return None if consent.send_agreed == consent.given else _yes_no(consent.send_agreed)
+
+
 #: Danish label -> what to print, or None where the plan does not say it.
 _WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...] = (
     ("Plan-id", lambda plan: plan.plan_id if plan.plan_id and len(plan.plan_id) > LETTER_ID_LIMIT else None),
@@ -58,7 +64,7 @@ _WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...]
     ("Samtykke givet af", _consent_given_by),
     ("Samtykke givet", lambda plan: plan.consent.given_at and plan.consent.given_at.isoformat(" ", "minutes")),
     ("Patienten kan varigt ikke give samtykke", lambda plan: "ja" if plan.consent.permanently_lacks_capacity else None),
-    ("Patienten har sagt ja til afsendelse", lambda plan: _yes_no(plan.consent.send_agreed)),
+    ("Patienten har sagt ja til afsendelse", _sending_apart),
     ("Ønskes ikke sendt til", lambda plan: ", ".join(map(_organisation, plan.consent.refused))),
     ("Patientens fødselsdato", lambda plan: plan.patient.birth_date),
     ("Patientens køn", lambda plan: plan.patient.gender),
@@ -75,7 +81,12 @@ _WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...]
 def remainder(plan: RehabilitationPlan) -> tuple[str, ...]:
     """One line `<Danish label>: <text>` per thing without an element of its own, `plan.other` last; mostly none."""
     stated = tuple(f"{label}: {value}" for label, say in _WITHOUT_ELEMENT if (value := say(plan)) not in (None, ""))
-    return stated + tuple(map(_other, plan.other))
+    return stated + other_lines(plan)
+
+
+def other_lines(plan: RehabilitationPlan) -> tuple[str, ...]:
+    """One line for each thing that has no field in the plan."""
+    return tuple(map(_other, plan.other))
 
 
 def _other(content: OtherContent) -> str:

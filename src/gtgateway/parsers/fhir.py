@@ -70,8 +70,8 @@ def items(value: object) -> list[Any]:
 
 
 def string(value: object) -> str | None:
-    """A text that says something, without white space around it."""
-    return value.strip() or None if isinstance(value, str) else None
+    """A text that says something, without the white space of XML around it; other Unicode spaces stay."""
+    return value.strip(" \t\r\n") or None if isinstance(value, str) else None
 
 
 def codings(concept: object) -> Iterator[tuple[str | None, str | None, str | None]]:
@@ -199,21 +199,17 @@ def identifier_of(stated: Mapping[str, Any]) -> Identifier | None:
 
 def party_of(organisation: Mapping[str, Any]) -> Party:
     """An Organization as a party. Its telephone and e-mail are its own, else those of its contacts."""
-    stated = [each for each in map(identifier_of, map(obj, items(organisation.get("identifier")))) if each]
-    gln = next((each.value for each in stated if each.kind is IdentifierKind.GLN), None)
+    stated = [obj(each) for each in items(organisation.get("identifier"))]
+    gln = next((each for each in stated if ORGANISATION_SYSTEMS.get(each.get("system", "")) is IdentifierKind.GLN), {})
+    others = [known for each in stated if each is not gln and (known := identifier_of(each))]
     names = extension(organisation, ORGANISATION_NAMES)
     telecoms = [obj(each) for each in items(organisation.get("telecom"))]
     for contact in items(organisation.get("contact")):
         telecoms += [obj(each) for each in items(obj(contact).get("telecom"))]
     return Party(
-        gln=gln,
+        gln=string(gln.get("value")),
         # What the sender calls it by comes first, the SOR code that every party has in FHIR last.
-        identifiers=tuple(
-            sorted(
-                (each for each in stated if each.kind is not IdentifierKind.GLN or each.value != gln),
-                key=lambda each: each.kind is IdentifierKind.SOR,
-            )
-        ),
+        identifiers=tuple(sorted(others, key=lambda each: each.kind is IdentifierKind.SOR)),
         name=string(organisation.get("name")) if names is None else string(value_of(extension(names, "organisation"))),
         department=string(value_of(extension(names, "department"))),
         unit=string(value_of(extension(names, "unit"))),
