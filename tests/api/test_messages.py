@@ -12,8 +12,9 @@ import pytest
 from lxml import etree
 
 from ggop import ggop
-from gtgateway.demo import in_vans_envelope
+from gtgateway.demo import in_vans_envelope, served
 from gtgateway.model.plan import COPENHAGEN
+from gtgateway.settings import Settings
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
 ODENSE = {"Authorization": "Bearer dev:5790000121441"}
@@ -247,3 +248,43 @@ def test_nobody_without_a_token(client: httpx.Client) -> None:
     answer = client.post("/messages", content=ggop(discharged=yesterday()))
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_quality_of_the_plan_is_told_while_the_patient_is_still_there(client: httpx.Client) -> None:
+    answer = post(client, ggop(discharged=yesterday(), sections={"ICD10Diagnoses": None}))
+    shown = client.get(answer.headers["Location"], headers=HOSPITAL).json()["letters"][0]["quality"]
+    assert answer.headers["Gtgateway-Quality"] == f"{shown['score']}/10"
+    assert shown["score"] == 10 - len(shown["missing"])
+    assert "hoveddiagnose" in shown["missing"]
+
+
+#: The coming order asks for more than today's: descriptions of five hundred letters.
+LONG_DESCRIPTIONS = """
+[order.parameters.ability_letters]
+value = 500
+unit = "letters"
+rules = ["GOP-CONTENT-04"]
+source = "invented for this test"
+"""
+
+
+def test_shadow_mode_tells_what_the_coming_order_would_say_and_refuses_nothing(tmp_path: Path, root: Path) -> None:
+    today = datetime.now(COPENHAGEN).date()
+    text = (root / "src" / "gtgateway" / "law" / "orders.toml").read_text("utf-8")
+    text = text.replace("in_force_until = 2026-12-31", f"in_force_until = {today + timedelta(days=1)}")
+    text = text.replace("in_force_from = 2027-01-01", f"in_force_from = {today + timedelta(days=2)}")
+    orders = tmp_path / "orders.toml"
+    orders.write_text(text + LONG_DESCRIPTIONS, "utf-8")
+    settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0, orders=orders, shadow_order="BEK-2027")
+    with served(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
+        answer = post(client, ggop(discharged=yesterday(), sections={"AbilityAtDischargeExtended": None}))
+        assert answer.status_code == 201
+        state = client.get(answer.headers["Location"], headers=HOSPITAL).json()["letters"][0]
+        assert (state["order"], state["verdict"]) == ("BEK-918-2018", "accepted")
+        [note] = [each for each in state["findings"] if each["rule"] == "GOP-SHADOW-01"]
+        assert (note["severity"], note["path"]) == ("information", "function_at_discharge")
+        assert note["line"]
+        assert "er dette en advarsel efter GOP-CONTENT-04: " in note["text"]["da"]
+        assert "med under 500 bogstaver" in note["text"]["da"]
+        told = len([each for each in state["findings"] if each["severity"] == "information"])
+        assert f"information={told}" in answer.headers["Gtgateway-Findings"]

@@ -68,10 +68,11 @@ def _ability_not_described(facts: Facts) -> Iterator[Hit]:
     ability = facts.plan.function_at_discharge
     if extended_filled(facts.plan):
         return
+    few = facts.parameters.ability_letters.value
     if ability is None or ability.blank:
         yield Hit("blank")
-    elif not has_letters(ability.plain, facts.parameters.ability_letters.value) and not EMPTY.cover(ability.plain):
-        yield Hit("under_20_letters")
+    elif not has_letters(ability.plain, few) and not EMPTY.cover(ability.plain):
+        yield Hit("under_20_letters", letters=few)
 
 
 def _need_blank(facts: Facts) -> Iterator[Hit]:
@@ -278,8 +279,8 @@ RULES = (
             Condition(
                 "under_20_letters",
                 Bilingual(
-                    "Funktionsevnen ved udskrivningen er beskrevet med under 20 bogstaver; beskriv den nærmere.",
-                    "The functional ability at discharge is described in fewer than 20 letters; say more.",
+                    "Funktionsevnen ved udskrivningen er beskrevet med under {letters} bogstaver; beskriv den nærmere.",
+                    "The functional ability at discharge is described in fewer than {letters} letters; say more.",
                 ),
                 WARNING,
                 WARNING,

@@ -248,8 +248,8 @@ RULES = (
             _implausible("past_61_to_365_days", severity_error=False),
         ),
         Bilingual(
-            "Over 60 dage frem eller 365 dage tilbage: fejl. 15-60 dage frem eller 61-365 dage tilbage: advarsel.",
-            "Over 60 days ahead or 365 days ago: error. 15-60 days ahead or 61-365 days ago: warning.",
+            "Langt fra i dag: fejl; noget fra i dag: advarsel. Antallet af dage er parametre (orders).",
+            "Far ahead or ago: error; somewhat ahead or ago: warning. How many days are parameters (orders).",
         ),
         _discharge_implausible,
     ),
