@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "parsers": {"parsers", "model"},
     "mappers": {"mappers", "parsers", "law", "model"},
     "validators": {"validators", "parsers", "law", "model", "errors", "data"},
-    "acknowledgements": {"acknowledgements", "model"},
+    "acknowledgements": {"acknowledgements", "parsers", "model"},
     "store": {"store", "model", "errors"},
     "security": {"security", "routing", "model", "errors"},
 }

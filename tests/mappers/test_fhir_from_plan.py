@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ggop import ggop
 from gtgateway.mappers.fhir_from_plan import fhir_from_plan
-from gtgateway.mappers.medcom_xml_from_plan import STATISTICAL_CODES, medcom_xml_from_plan
+from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.mappers.plan_from_fhir import plan_from_fhir
 from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml
 from gtgateway.model.identifiers import Identifier, IdentifierKind, kommunekode
-from gtgateway.model.message import Action, LetterHead
-from gtgateway.model.plan import Coded, Consent, Party, RehabilitationPlan, StartDeadline
+from gtgateway.model.message import LetterHead
+from gtgateway.model.plan import Coded, Consent, RehabilitationPlan
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
 from gtgateway.parsers.fhir_codec import from_xml, to_xml
-from gtgateway.parsers.fhir_message import read_fhir_message
 from gtgateway.parsers.hardened import Limits, parse_xml
 from plans import plans, without_reading
 
@@ -70,7 +68,9 @@ def in_fhir_form(value: Any) -> Any:
 
 
 @given(plans())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
+)
 def test_any_plan_reads_back_the_same_from_json_and_from_xml(plan: RehabilitationPlan) -> None:
     bundle = write(plan)
     assert comparable(read(bundle)) == comparable(plan)

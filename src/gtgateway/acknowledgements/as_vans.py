@@ -24,15 +24,22 @@ def vans_message(
     envelope_id: str,
     message_id: str,
     sent_at: datetime,
+    fhir_type: str | None = None,
 ) -> bytes:
-    """An XML payload in an envelope back to the sender of `vans`, in UTF-8.
+    """A payload in an envelope back to the sender of `vans`, in UTF-8: MedCom XML, or FHIR of a media type.
 
     `name` and `version` are the payload's, e.g. `MCM:XCTL03` and `XC0330Q`. The ids are UUIDs, `sent_at` is an aware
     instant.
     """
     root = _envelope(vans, envelope_id, sent_at)
     message = add(root, "Message")
-    _describe(add(message, "MetaInformation"), VansDocument(message_id, "XML", name, version, len(payload)))
+    meta = add(message, "MetaInformation")
+    format = "HL7" if fhir_type else "XML"
+    _describe(meta, VansDocument(message_id, format, name, version, len(payload)))
+    if fhir_type:
+        transport = add(meta, "Transport")
+        add(transport, "TransformMessage", "false")
+        add(transport, "ServiceTag", fhir_type).set("name", "MCM:MIME")
     add(message, "Data", b64encode(payload).decode("ascii"))
     return written(root, "UTF-8")
 
