@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from gtgateway.acknowledgements.decide import decide
 from gtgateway.acknowledgements.reply import make_reply
@@ -36,13 +37,15 @@ from gtgateway.mappers.plan_from_medcom_xml import plan_from_medcom_xml, underst
 from gtgateway.mappers.record_from_plan import record_from_plan
 from gtgateway.mappers.table import Mapped
 from gtgateway.model import faults
+from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Fault, Finding, Layer, LayerResult, Severity, Validity
-from gtgateway.model.message import Action, Envelope, Format, Letter, Reading
+from gtgateway.model.message import Action, Envelope, FhirEnvelope, Format, Letter, LetterHead, Reading
 from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
 from gtgateway.model.plan import RehabilitationPlan, danish_day
 from gtgateway.model.route import Route
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
+from gtgateway.parsers.fhir_message import PLAN_EVENTS
 from gtgateway.parsers.hardened import Limits
 from gtgateway.residence.evidence import Postcodes, find_residence
 from gtgateway.routing.directory import Directory
@@ -95,7 +98,7 @@ def read(body: bytes, tools: Tools) -> Reading:
     parsed = read_envelope(body, tools.limits)
     findings = parsed.findings
     if parsed.document is not None:
-        profiled = () if tools.profiles.accepts(parsed.document) else tools.profiles.check(parsed.document)
+        profiled = _profiled(parsed.document, parsed.fhir, tools.profiles)
         structure: tuple[tuple[Finding, ...], ...] = (profiled,) if parsed.letters else ()
         if not parsed.letters:
             findings = (*findings, *profiled)
@@ -115,6 +118,22 @@ def read(body: bytes, tools: Tools) -> Reading:
         parsed.receipt,
         parsed.fhir,
         parsed.notification,
+    )
+
+
+def _profiled(document: dict[str, Any], fhir: FhirEnvelope | None, profiles: Profiles) -> tuple[Finding, ...]:
+    """What the profiles of a FHIR document find: the fast yes first, the explaining path for the rest."""
+    if profiles.accepts(document):
+        return ()
+    findings = profiles.check(document)
+    if fhir is None or fhir.event not in PLAN_EVENTS:
+        return findings
+    # MedCom's Provenance wants a header with one of MedCom's five events, and none of them is a plan's.
+    return tuple(
+        replace(finding, severity=Severity.INFORMATION)
+        if finding.rule == faults.FHIR_TARGET.rule and finding.path.endswith(".target.reference")
+        else finding
+        for finding in findings
     )
 
 
@@ -160,7 +179,7 @@ def judge(
             reading, Verdict.ACCEPTED, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
         )
     envelope = reading.envelope
-    if envelope is None or not reading.letters:
+    if envelope is None or not (reading.letters or reading.notification):
         reply, envelope_receipt = make_reply(reading, None, received_at)
         return Outcome(
             reading, Verdict.UNREADABLE, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
@@ -168,9 +187,11 @@ def judge(
     repeat = repeat_of(reading, known)
     if repeat is Repeat.REPLAY and known.answer is not None:
         return _replayed(reading, envelope, known, received_at)
+    if reading.notification is not None:
+        return _notified(reading, envelope, repeat, received_at)
     if repeat in _REFUSED_REPEATS:
         letters = tuple(_refused(letter, _REFUSED_REPEATS[repeat], reading) for letter in reading.letters)
-    elif known.copy_of is not None:
+    elif known.copy_of is not None or any(letter.action is Action.COPY for letter in reading.letters):
         letters = tuple(_copy(letter) for letter in reading.letters)
     else:
         letters = tuple(
@@ -205,8 +226,14 @@ def assess(
     regard: Regard = Regard.LIVE,
     order_id: str | None = None,
 ) -> Outcome:
-    """`read` and `judge` in a row: the full assessment of a message, nothing stored."""
-    return judge(read(body, tools), known or Known(), tools, received_at, regard=regard, order_id=order_id)
+    """`read` and `judge` in a row: the full assessment of a message, nothing stored.
+
+    FHIR that is no plan is judged by its profiles alone.
+    """
+    reading = read(body, tools)
+    return validated(reading, received_at) or judge(
+        reading, known or Known(), tools, received_at, regard=regard, order_id=order_id
+    )
 
 
 def repeat_of(reading: Reading, known: Known) -> Repeat:
@@ -258,10 +285,15 @@ def _judge_letter(
     if plan is None or reading.format is None:
         layers = (*letter.layers, *(LayerResult(layer, Validity.SKIPPED) for layer in (Layer.LAW, Layer.ROUTING)))
         return LetterOutcome(letter, Verdict.REJECTED, Action.NEW, None, None, layers)
+    version = known.stored_plans.get(letter.head.letter_id, 0)
+    letter = replace(letter, action=_action(letter.action, version, reading.format))
     received_on = danish_day(received_at)
     governing = govern(plan, received_on, tools.orders, archive=regard is Regard.ARCHIVE, order_id=order_id)
     recipients, deadlines, legal = _judge_by(governing, plan, letter, reading.format, known, tools, received_at)
     found = (*check_receiver(plan, tools.directory, governing.day, letter.trace), *legal)
+    if letter.action is Action.WITHDRAWAL:
+        # What is taken back need not be a lawful plan: only whether there is one to take back.
+        found = tuple(finding for finding in legal if finding.rule == WITHDRAWN)
     layers = (
         *letter.layers,
         *(LayerResult.of(layer, (f for f in found if f.layer is layer)) for layer in (Layer.LAW, Layer.ROUTING)),
@@ -280,8 +312,9 @@ def _judge_letter(
             route=recipients,
             findings=findings,
             quality=hints,
+            plan_version=version + 1,
         )
-        if accepted
+        if accepted and letter.action is not Action.WITHDRAWAL
         else None
     )
     if (coming := _coming_order(tools, governing, received_on)) is not None:
@@ -295,7 +328,7 @@ def _judge_letter(
     return LetterOutcome(
         letter,
         Verdict.ACCEPTED if accepted else Verdict.REJECTED,
-        Action.NEW,
+        letter.action,
         governing.order.id,
         governing.basis,
         layers,
@@ -332,6 +365,7 @@ def _judge_by(
         known=known,
         letter_id=letter.head.letter_id,
         policy=tools.policy,
+        action=letter.action,
     )
     return recipients, deadlines, check_rules(facts, letter.trace)
 
@@ -401,6 +435,57 @@ def _refused(letter: Letter, fault: Fault, reading: Reading) -> LetterOutcome:
         *(LayerResult(layer, Validity.SKIPPED) for layer in Layer if layer is not Layer.ENVELOPE),
     )
     return LetterOutcome(letter, Verdict.REJECTED, Action.NEW, None, None, layers)
+
+
+#: The rule of a plan that its sender takes back.
+WITHDRAWN = "GOP-SCOPE-08"
+
+
+def _action(stated: Action, version: int, format: Format) -> Action:
+    """What a FHIR message does to its plan, which the archive may know better than its sender.
+
+    A correction of a plan that never came is a new plan; a new message with the id of a stored plan is its correction.
+    MedCom XML has no corrections: its letters are new plans until a person says otherwise.
+    """
+    if format is not Format.FHIR or stated not in (Action.NEW, Action.CORRECTION):
+        return stated
+    return Action.CORRECTION if version else Action.NEW
+
+
+def _notified(reading: Reading, envelope: Envelope, repeat: Repeat, received_at: datetime) -> Outcome:
+    """The answer to a HospitalNotification: ok, unless its structure or its ids are wrong."""
+    assert reading.fhir is not None
+    head = LetterHead(reading.fhir.message_id, reading.fhir.event, "FHIR")
+    findings = reading.findings
+    if (fault := _REFUSED_REPEATS.get(repeat)) is not None:
+        findings = (*findings, fault.at("letter_id", letter_id=head.letter_id, envelope_id=envelope.envelope_id))
+    accepted = all(finding.severity is not Severity.ERROR for finding in findings)
+    acknowledgement = decide(envelope, [(head, accepted, findings)])
+    reply, envelope_receipt = make_reply(reading, acknowledgement, received_at)
+    verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
+    return Outcome(reading, verdict, repeat, (), findings, acknowledgement, reply, envelope_receipt, received_at)
+
+
+def validated(reading: Reading, received_at: datetime) -> Outcome | None:
+    """A FHIR resource, or a message of another kind, judged by its profiles alone; None for what `judge` is for.
+
+    `check` is thereby a FHIR validator of its own: nothing here is received or answered.
+    """
+    letters = reading.letters
+    of_another_kind = letters and all(letter.plan is None for letter in letters)
+    if not (reading.format is Format.FHIR or reading.fhir) or (letters and not of_another_kind):
+        return None
+    found = (*reading.findings, *(finding for letter in letters for finding in letter.findings))
+    findings = tuple(finding for finding in found if finding.rule != faults.MSG_UNKNOWN_ROOT.rule)
+    if any(finding.rule in _UNREADABLE for finding in findings):
+        return None
+    good = all(finding.severity is not Severity.ERROR for finding in findings)
+    verdict = Verdict.ACCEPTED if good else Verdict.REJECTED
+    reply = Reply(200 if good else 422, "application/fhir+json", None)
+    return Outcome(reading, verdict, Repeat.NONE, (), findings, None, reply, None, received_at)
+
+
+_UNREADABLE = frozenset(fault.rule for fault in (faults.FHIR_JSON, faults.FHIR_KEY_REPEATED, faults.FHIR_TOO_LARGE))
 
 
 def _copy(letter: Letter) -> LetterOutcome:

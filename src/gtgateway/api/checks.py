@@ -16,7 +16,7 @@ from gtgateway.convert import Target, render
 from gtgateway.mappers.assessment_from_outcome import assessments
 from gtgateway.model.outcome import Known, Outcome
 from gtgateway.model.plan import COPENHAGEN
-from gtgateway.pipeline import Regard, judge
+from gtgateway.pipeline import Regard, judge, validated
 
 router = APIRouter(tags=["checks"])
 
@@ -34,7 +34,7 @@ async def _assessed(
     at = at if at.tzinfo else at.replace(tzinfo=COPENHAGEN)
     reading = await gateway.pool.read(body)
     regard = Regard.ARCHIVE if archive else Regard.LIVE
-    return judge(reading, Known(), gateway.tools, at, regard=regard, order_id=order)
+    return validated(reading, at) or judge(reading, Known(), gateway.tools, at, regard=regard, order_id=order)
 
 
 @router.post("/check", summary="The full assessment of a message, nothing stored")

@@ -85,6 +85,7 @@ class HospitalNotification:
     episode_of_care_id: str | None  #: without hyphens, as the plan states it
     start: LocalMoment | None
     end: LocalMoment | None
+    digest: str = ""  #: of the content, as a letter's
 
     @property
     def discharged(self) -> LocalMoment | None:
@@ -227,4 +228,6 @@ class Reading:
     @property
     def content_digest(self) -> str:
         """Same content = same digest: of the letters, not of the bytes."""
+        if self.notification is not None:
+            return self.notification.digest
         return "+".join(letter.digest for letter in self.letters) or self.digest

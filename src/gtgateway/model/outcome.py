@@ -72,7 +72,8 @@ class Known:
     copy_of: str | None = None  #: record id, when sender and letter id belong to a plan sent to another receiver
     active_plans: Mapping[str, tuple[ActivePlan, ...]] = field(default_factory=dict)  #: per letter id
     residence: Mapping[str, str] = field(default_factory=dict)  #: letter id -> kommunekode from the register
-    stored_plans: frozenset[str] = frozenset()  #: letter ids whose plan is stored in an earlier version
+    #: letter id -> newest version of its plan, where one is stored
+    stored_plans: Mapping[str, int] = field(default_factory=dict)
     #: letter id -> the discharge date that this version of a plan corrects (GOP-DATE-11)
     corrected_from: Mapping[str, date] = field(default_factory=dict)
 

@@ -41,7 +41,7 @@ from gtgateway.parsers.fhir import (
 )
 
 TYPE_CODE = "FHIR"
-_PLAN_EVENTS = frozenset((PLAN_EVENT, REFERRAL_EVENT))
+PLAN_EVENTS = frozenset((PLAN_EVENT, REFERRAL_EVENT))
 _ACKNOWLEDGEMENT, _NOTIFICATION = "acknowledgement-message", "hospital-notification-message"
 _ACTIONS = {
     "modified-message": Action.CORRECTION,
@@ -107,7 +107,7 @@ def read_fhir_message(bundle: Mapping[str, Any], media_type: str = "application/
     )
     digest = content_digest(bundle)
     if fhir.event == _NOTIFICATION:
-        return FhirMessage(envelope, fhir, digest=digest, notification=_notification(entries, fhir))
+        return FhirMessage(envelope, fhir, digest=digest, notification=_notification(entries, fhir, digest))
     request = _focus(entries, header)
     return FhirMessage(
         envelope,
@@ -126,7 +126,7 @@ def _number(party: Party) -> str | None:
 
 def _letter_findings(fhir: FhirEnvelope, header: Place, sender: Party) -> tuple[Finding, ...]:
     findings = []
-    if fhir.event not in _PLAN_EVENTS:
+    if fhir.event not in PLAN_EVENTS:
         place = f"{header.path}.eventCoding.code"
         findings.append(faults.MSG_UNKNOWN_ROOT.at("format", place, name=fhir.event or "?"))
     definition, _, version = (string(header.resource.get("definition")) or "").partition("|")
@@ -277,7 +277,7 @@ def episode_of_care_id(encounter: Mapping[str, Any]) -> str | None:
     return bare.replace("-", "") if len(bare) == 36 and bare.count("-") == 4 else bare
 
 
-def _notification(entries: Entries, fhir: FhirEnvelope) -> HospitalNotification:
+def _notification(entries: Entries, fhir: FhirEnvelope, digest: str) -> HospitalNotification:
     encounter = entries.first("Encounter").resource
     period = obj(encounter.get("period"))
     patient, _ = patient_number(entries.first("Patient").resource)
@@ -287,6 +287,7 @@ def _notification(entries: Entries, fhir: FhirEnvelope) -> HospitalNotification:
         episode_of_care_id(encounter),
         moment(period.get("start")),
         moment(period.get("end")),
+        digest,
     )
 
 
