@@ -33,7 +33,7 @@ def receipt_xml(ack: Acknowledgement, *, receipt_id: str, letter_id: str, sent_a
     envelope = add(root, "Envelope")
     sent = add(envelope, "Sent")
     add(sent, "Date", local.date().isoformat())
-    add(sent, "Time", f"{local:%H:%M}")
+    add(sent, "Time", local.time().isoformat("minutes"))
     add(envelope, "Identifier", receipt_id)
     add(envelope, "AcknowledgementCode", "minuspositivkvitt")
 
