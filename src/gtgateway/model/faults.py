@@ -480,6 +480,14 @@ FHIR_UNRESOLVED = _fault(
     "{element} refers to something that is not in the message; it was not read.",
     "MedCom FHIR messaging",
 )
+FHIR_ACKNOWLEDGEMENT = _fault(
+    "GOP-FHIR-63",
+    _E,
+    Layer.STRUCTURE,
+    "Kvitteringen modsiger sig selv: {reason}.",
+    "The acknowledgement contradicts itself: {reason}.",
+    "MedCom Acknowledgement",
+)
 
 # --- FHIR: JSON, base structure and profiles --------------------------------------------------------------------------
 FHIR_JSON = _fault(
