@@ -1,30 +1,34 @@
-"""The fast path: shapes as plain functions that answer yes, or "look closer".
+"""The fast path: shapes as Python source, compiled, that answers yes or "look closer".
 
 A yes is always right: `explain.py` would find neither an error nor a warning. What is rare and costs time to tell
 (arrays of primitives with extensions, codes of systems that are not loaded, invariants that no function covers) is not
 looked at here: the answer is then "look closer".
+
+Each shape becomes one function of straight lines, written when it is first needed; `source_of` shows it. Nothing that
+the snapshot decides is decided again for a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from gtgateway.validators.structure.profile.compile import Node, Rule, Shape, Slice, Targets
-from gtgateway.validators.structure.profile.context import Acceptor, Context, Json, claimed
-from gtgateway.validators.structure.profile.discriminators import holds, matches
+from gtgateway.validators.structure.profile.compile import Binding, Invariant, Node, Rule, Shape, Slice, Targets
+from gtgateway.validators.structure.profile.context import Acceptor, Context, Json
+from gtgateway.validators.structure.profile.discriminators import fits_pattern
+from gtgateway.validators.structure.profile.invariants import guard_of
+from gtgateway.validators.structure.profile.primitives import MAX_TEXT, is_text, is_uri
 
 #: What functions may raise that were written for documents with a sound structure.
 BROKEN = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+#: An element of one of more types than this is looked up by key instead of being asked for type by type.
+_MANY_TYPES = 6
 
 
 def accepts(value: Any, shape: Shape, context: Context) -> bool:
     """Whether nothing at all is to be said about a value of this shape."""
-    accept = shape.accept
-    if accept is None:
-        accept = shape.accept = _object(shape)
     try:
-        return accept(value, context)
+        return _function(shape)(value, context)
     except BROKEN:
         return False
 
@@ -33,216 +37,242 @@ def accepts_resource(resource: Any, context: Context) -> bool:
     """The same for a resource, by the profiles that it claims, else by its type."""
     if type(resource) is not dict:
         return False
+    kind = resource.get("resourceType")
     known = False
-    for url in claimed(resource):
-        packages = context.packages.judging(url)
-        shape = packages.shape(url) if packages is not None else None
-        if shape is None:
-            continue
-        if shape.type != resource.get("resourceType") or not context.conforms_to(resource, shape):
-            return False
-        known = True
+    for url in context.claims(resource):
+        shape = context.packages.profile(url)
+        if shape is not None:
+            if shape.type != kind or not context.conforms_to(resource, shape):
+                return False
+            known = True
     if known:
         return True
-    kind = resource.get("resourceType")
     shape = context.packages.resource_shape(kind) if isinstance(kind, str) else None
     return shape is not None and context.conforms_to(resource, shape)
 
 
-def _object(shape: Shape) -> Acceptor:
-    """A JSON object: known properties only, required ones there, one type of each choice, invariants."""
-    table: dict[str, Acceptor] = {}
-    required: list[tuple[str, ...]] = []
-    choices: list[frozenset[str]] = []
-    for node in shape.nodes:
-        keys: list[str] = []
-        for key, rule in node.rules.items():
-            table[key] = _property(node, key, rule)
-            keys.append(key)
-            if rule.sibling is not None:
-                table[f"_{key}"] = _deferred(rule.sibling)
-                keys.append(f"_{key}")
-        if node.least:
-            required.append(tuple(keys))
-        if len(node.rules) > 1:
-            choices.append(frozenset(keys))
-    if shape.resource:
-        table["resourceType"] = _is(shape.type)
-        required.append(("resourceType",))
-    lookup = table.get
-    single = tuple(keys[0] for keys in required if len(keys) == 1)
-    several = tuple(keys for keys in required if len(keys) > 1)
-    checks = tuple(invariant.check for invariant in shape.invariants if invariant.check is not None)
-
-    def accept(value: Any, context: Context) -> bool:
-        if type(value) is not dict or not value:
-            return False
-        for key, item in value.items():
-            check = lookup(key)
-            if check is None or not check(item, context):
-                return False
-        for key in single:
-            if key not in value:
-                return False
-        for keys in several:
-            for key in keys:
-                if key in value:
-                    break
-            else:
-                return False
-        for keys_of_choice in choices:
-            types = 0
-            for key in value:
-                if key in keys_of_choice and key[0] != "_":
-                    types += 1
-            if types > 1:
-                return False
-        for invariant in checks:
-            if not invariant(value, context):
-                return False
-        return True
-
-    return accept if len(checks) == len(shape.invariants) else _closer
+def source_of(shape: Shape) -> str:
+    """The function of a shape, as it is compiled."""
+    return "\n".join(_Writer(shape).lines)
 
 
-def _closer(_value: Any, _context: Context) -> bool:
-    return False
+def _function(shape: Shape) -> Acceptor:
+    if shape.accept is None:
+        _defer(shape)
+    assert shape.accept is not None
+    return shape.accept
 
 
-def _is(name: str) -> Acceptor:
-    return lambda value, _context: bool(value == name)
+def _defer(shape: Shape) -> None:
+    """Shapes refer to each other in circles: the function of one is written when it is first called."""
+
+    def write(value: Any, context: Context) -> bool:
+        writer = _Writer(shape)
+        source = "\n".join(writer.lines)
+        exec(compile(source, f"<{shape.url} {shape.type}>", "exec"), writer.names)  # noqa: S102
+        shape.accept = writer.names["accept"]
+        return writer.names["accept"](value, context)  # type: ignore[no-any-return]
+
+    shape.accept = write
 
 
-def _deferred(shape: Shape) -> Acceptor:
-    """Shapes refer to each other in circles; the function of one is made when it is first needed."""
+class _Writer:
+    """Writes the function of one shape; `names` are the objects that it uses."""
 
-    def accept(value: Any, context: Context) -> bool:
-        function = shape.accept
-        if function is None:
-            function = shape.accept = _object(shape)
-        return function(value, context)
+    def __init__(self, shape: Shape) -> None:
+        self.names: dict[str, Any] = {"is_text": is_text, "is_uri": is_uri}
+        self.lines: list[str] = []
+        self._write(shape)
 
-    return accept
+    def name(self, prefix: str, thing: Any) -> str:
+        """A name for an object in the source."""
+        for name, known in self.names.items():
+            if known is thing and name.startswith(prefix):
+                return name
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = thing
+        return name
 
+    def line(self, indent: int, text: str) -> None:
+        self.lines.append("    " * indent + text)
 
-def _property(node: Node, key: str, rule: Rule) -> Acceptor:
-    single = _value(rule)
-    if node.slices:
-        return _sliced(node, key, single)
-    if not node.many:
-        return single
-    most = node.most
+    def _write(self, shape: Shape) -> None:
+        """A JSON object: known properties only, required ones there, one type of each choice, invariants.
 
-    def accept(value: Any, context: Context) -> bool:
-        if type(value) is not list or not value or (most is not None and len(value) > most) or len(value) < node.least:
-            return False
-        for item in value:
-            if not single(item, context):
-                return False
-        return True
-
-    return accept
-
-
-def _sliced(node: Node, key: str, single: Acceptor) -> Acceptor:
-    """Values by slice; what belongs to none is judged by the element alone."""
-    least, most, many, closed = node.least, node.most, node.many, node.closed
-    judged = {id(item): _in_slice(item, key, single) for item in node.slices}
-    counted = [
-        item for item in node.slices if item.match is not None and (item.node.least or item.node.most is not None)
-    ]
-    by_value = node.by_value
-    slices = node.slices
-
-    def assigned(item: Any, context: Context) -> Slice | None:
-        if by_value is not None:
-            return by_value[1].get(item.get(by_value[0])) if type(item) is dict else None
-        for slice_ in slices:
-            if slice_.match is not None and slice_.match(item, key, context):
-                return slice_
-        return None
-
-    def accept(value: Any, context: Context) -> bool:
-        if not many:
-            values: Sequence[Any] = (value,)
-        elif type(value) is list and value:
-            values = value
+        Known properties are counted; when there are more, the rest must be rare ones, looked up by key.
+        """
+        rare: dict[str, Acceptor] = {}
+        self.line(0, f"def accept(v, c):  # {shape.type} {shape.url}")
+        self.line(1, "if type(v) is not dict or not v: return False")
+        self.line(1, f"n = {1 if shape.resource else 0}")
+        if shape.resource:
+            self.line(1, f'if v.get("resourceType") != {shape.type!r}: return False')
+        for node in shape.nodes:
+            self._node(node, rare)
+        if rare:
+            self._rare(rare, [node for node in shape.nodes if len(node.rules) > _MANY_TYPES])
         else:
-            return False
-        if (most is not None and len(values) > most) or len(values) < least:
-            return False
-        counts: dict[int, int] = {}
-        for item in values:
-            slice_ = assigned(item, context)
-            if slice_ is None:
-                if closed or not single(item, context):
-                    return False
+            self.line(1, "if n != len(v): return False")
+        for node in shape.nodes:
+            self._presence(node)
+        for invariant in shape.invariants:
+            self.line(1, f"if {self._breaks(invariant, 'v')}: return False")
+        self.line(1, "return True")
+
+    def _node(self, node: Node, rare: dict[str, Acceptor]) -> None:
+        for key, rule in node.rules.items():
+            if rule.sibling is not None:
+                rare[f"_{key}"] = _called(rule.sibling)
+            if len(node.rules) > _MANY_TYPES:
+                rare[key] = self._single(rule)
                 continue
-            number = id(slice_)
-            counts[number] = counts.get(number, 0) + 1
-            if not judged[number](item, context):
-                return False
-        for slice_ in counted:
-            number = counts.get(id(slice_), 0)
-            if number < slice_.node.least or (slice_.node.most is not None and number > slice_.node.most):
-                return False
-        return True
+            self.line(1, f"x = v.get({key!r})")
+            self.line(1, "if x is not None:")
+            self.line(2, "n += 1")
+            if not node.many:
+                self._values(node, key, rule, "x", 2)
+                continue
+            bounds = "not x"
+            if node.least > 1:
+                bounds = f"len(x) < {node.least}"
+            if node.most is not None:
+                bounds += f" or len(x) > {node.most}"
+            self.line(2, f"if type(x) is not list or {bounds}: return False")
+            for number, slice_ in enumerate(node.slices):
+                if _counted(slice_):
+                    self.line(2, f"s{number} = 0")
+            self.line(2, "for y in x:")
+            self._values(node, key, rule, "y", 3)
+            for number, slice_ in enumerate(node.slices):
+                if _counted(slice_):
+                    most = "" if slice_.node.most is None else f" or s{number} > {slice_.node.most}"
+                    self.line(2, f"if s{number} < {slice_.node.least}{most}: return False  # {slice_.name}")
 
-    return accept
+    def _values(self, node: Node, key: str, rule: Rule, name: str, indent: int) -> None:
+        """One value, by the slice that it belongs to."""
+        judged = [slice_ for slice_ in node.slices if slice_.match is not None]
+        if not judged:
+            self._value(rule, name, indent)
+            return
+        if node.told_by is not None:
+            self.line(indent, f"k = {self.name('T', node.told_by.key)}({name})")
+        for number, slice_ in enumerate(node.slices):
+            if slice_.match is None:
+                continue
+            if node.told_by is not None:
+                told = f"k == {node.told_by.values[number]!r}"
+            else:
+                told = f"{self.name('M', slice_.match)}({name}, {key!r}, c)"
+            self.line(indent, f"{'if' if slice_ is judged[0] else 'elif'} {told}:  # {slice_.name}")
+            own = slice_.node.rules.get(key)
+            if own is None and slice_.node.most == 0:
+                self.line(indent + 1, "return False")
+                continue
+            if node.many and _counted(slice_):
+                self.line(indent + 1, f"s{number} += 1")
+            if own is not None:
+                self._value(own, name, indent + 1)
+            if own is None or not slice_.alone:
+                self._value(rule, name, indent + 1)
+        self.line(indent, "else:")
+        if node.closed:
+            self.line(indent + 1, "return False")
+        else:
+            self._value(rule, name, indent + 1)
+
+    def _value(self, rule: Rule, name: str, indent: int) -> None:
+        for fault in list(self._faults(rule, name)) or ["False"]:
+            self.line(indent, f"if {fault}: return False")
+
+    def _faults(self, rule: Rule, name: str) -> Iterator[str]:
+        """Conditions under which a value is not as it should be."""
+        if rule.test is not None:
+            yield self._primitive(rule, name)
+        elif rule.type == "Resource":
+            yield f"not {self.name('R', _resource(rule))}({name}, c)"
+        for group in rule.shapes:
+            for shape in group:
+                if shape.accept is None:
+                    _defer(shape)
+            calls = " or ".join(f"{self.name('S', shape)}.accept({name}, c)" for shape in group)
+            yield f"not ({calls})" if len(group) > 1 else f"not {calls}"
+        if rule.type == "Extension" and not any(_is_profile(shape) for group in rule.shapes for shape in group):
+            yield f"not {self.name('E', _by_definition)}({name}, c)"
+        if rule.test is None:
+            if rule.fixed is not None:
+                yield f"not {self.name('F', fits_pattern(*rule.fixed))}({name})"
+            if rule.binding is not None:
+                yield f"not {self.name('B', _bound(rule.type, rule.binding))}({name})"
+        if rule.targets is not None:
+            yield f"not {self.name('G', _reference(rule.targets))}({name}, c)"
+        for invariant in rule.invariants:
+            yield self._breaks(invariant, name)
+
+    def _primitive(self, rule: Rule, name: str) -> str:
+        if rule.fixed is not None:
+            return f"type({name}) is not {type(rule.fixed[1]).__name__} or {name} != {rule.fixed[1]!r}"
+        if rule.binding is not None:
+            return f"{name} not in {self.name('C', rule.binding.plain)}"
+        if rule.type == "boolean":
+            return f"{name} is not True and {name} is not False"
+        if rule.test is is_text:
+            long = f"not 0 < len({name}) <= {MAX_TEXT}"
+            return f"type({name}) is not str or {long} or not {name}.isprintable() and not is_text({name})"
+        if rule.test is is_uri:
+            plain = f"{name}.isprintable() and ' ' not in {name}"
+            return f"type({name}) is not str or not {name} or not ({plain}) and not is_uri({name})"
+        return f"not {self.name('P', rule.test)}({name})"
+
+    def _breaks(self, invariant: Invariant, name: str) -> str:
+        if invariant.check is None:
+            return "True"
+        guard = guard_of(invariant.check)
+        broken = f"not {self.name('I', invariant.check)}({name}, c)"
+        return broken if guard is None else f"({guard!r} in {name} or '_{guard}' in {name}) and {broken}"
+
+    def _single(self, rule: Rule) -> Acceptor:
+        """One value as a function of its own."""
+        inner = _Writer.__new__(_Writer)
+        inner.names, inner.lines = {"is_text": is_text, "is_uri": is_uri}, []
+        inner.line(0, "def accept(v, c):")
+        inner._value(rule, "v", 1)
+        inner.line(1, "return True")
+        exec("\n".join(inner.lines), inner.names)  # noqa: S102
+        return inner.names["accept"]  # type: ignore[no-any-return]
+
+    def _rare(self, rare: dict[str, Acceptor], choices: list[Node]) -> None:
+        """Siblings of primitives (`_status`), and the types of a choice among many."""
+        table = self.name("X", rare)
+        self.line(1, "if n != len(v):")
+        for number, _ in enumerate(choices):
+            self.line(2, f"t{number} = 0")
+        self.line(2, "for k, x in v.items():")
+        self.line(3, f"r = {table}.get(k)")
+        self.line(3, "if r is not None:")
+        self.line(4, "if not r(x, c): return False")
+        self.line(4, "n += 1")
+        for number, node in enumerate(choices):
+            self.line(4, f"if k in {self.name('K', frozenset(node.rules))}: t{number} += 1")
+        for number, node in enumerate(choices):
+            least = f" or not t{number}" if node.least else ""
+            self.line(2, f"if t{number} > 1{least}: return False  # {node.name}")
+        self.line(2, "if n != len(v): return False")
+
+    def _presence(self, node: Node) -> None:
+        keys = list(node.rules)
+        if len(keys) > 1 and len(keys) <= _MANY_TYPES:
+            self.line(1, f"if {' + '.join(f'({key!r} in v)' for key in keys)} > 1: return False  # {node.name}")
+        if node.least:
+            names = [*keys, *(f"_{key}" for key, rule in node.rules.items() if rule.sibling is not None)]
+            self.line(1, f"if {' and '.join(f'{name!r} not in v' for name in names) or 'True'}: return False")
 
 
-def _in_slice(slice_: Slice, key: str, single: Acceptor) -> Acceptor:
-    rule = slice_.node.rules.get(key)
-    if rule is None:
-        return _closer if slice_.node.most == 0 else single
-    own = _value(rule)
-    return own if slice_.alone else lambda value, context: own(value, context) and single(value, context)
+def _counted(slice_: Slice) -> bool:
+    return slice_.match is not None and (slice_.node.least > 0 or slice_.node.most not in (None, 0))
 
 
-def _value(rule: Rule) -> Acceptor:
-    """One value under one key."""
-    checks: list[Acceptor] = []
-    if rule.test is not None:
-        checks.append(_primitive(rule))
-    elif rule.type == "Resource":
-        checks.append(_resource(rule))
-    for group in rule.shapes:
-        checks.append(_deferred(group[0]) if len(group) == 1 else _any_of(group))
-    if rule.type == "Extension" and not any(_is_profile(shape) for group in rule.shapes for shape in group):
-        checks.append(_by_definition)
-    if rule.fixed is not None and rule.test is None:
-        checks.append(_fixed(rule.fixed))
-    if rule.binding is not None and rule.test is None:
-        checks.append(_bound(rule))
-    if rule.targets is not None:
-        checks.append(_reference(rule.targets))
-    for invariant in rule.invariants:
-        checks.append(_closer if invariant.check is None else invariant.check)
-    if len(checks) == 1:
-        return checks[0]
-    if len(checks) == 2:
-        first, second = checks
-        return lambda value, context: first(value, context) and second(value, context)
-
-    def accept(value: Any, context: Context) -> bool:
-        for check in checks:
-            if not check(value, context):
-                return False
-        return True
-
-    return accept
-
-
-def _primitive(rule: Rule) -> Acceptor:
-    test, fixed, binding = rule.test, rule.fixed, rule.binding
-    assert test is not None
-    if fixed is not None:
-        wanted = fixed[1]
-        return lambda value, _context: type(value) is type(wanted) and value == wanted
-    if binding is not None:
-        allowed = binding.plain
-        return lambda value, _context: type(value) is str and value in allowed
-    return lambda value, _context: test(value)
+def _called(shape: Shape) -> Acceptor:
+    return lambda value, context: _function(shape)(value, context)
 
 
 def _is_profile(shape: Shape) -> bool:
@@ -253,25 +283,14 @@ def _by_definition(value: Any, context: Context) -> bool:
     """An extension whose definition is loaded is judged by it, wherever it stands."""
     url = value.get("url")
     shape = context.packages.shape(url) if type(url) is str else None
-    return shape is None or (shape.type == "Extension" and accepts(value, shape, context))
+    return shape is None or (shape.type == "Extension" and _function(shape)(value, context))
 
 
-def _any_of(group: tuple[Shape, ...]) -> Acceptor:
-    return lambda value, context: any(accepts(value, shape, context) for shape in group)
-
-
-def _fixed(fixed: tuple[bool, Any]) -> Acceptor:
-    exact, wanted = fixed
-    return lambda value, _context: matches(value, wanted, exact)
-
-
-def _bound(rule: Rule) -> Acceptor:
-    assert rule.binding is not None
-    allowed = rule.binding.codes
-    if rule.type == "Coding":
-        pairs = allowed.pairs
-        return lambda value, _context: (value.get("system"), value.get("code")) in pairs
-    return lambda value, _context: holds(allowed, value) is True
+def _bound(kind: str, binding: Binding) -> Callable[[Any], bool]:
+    pairs = binding.codes.pairs
+    if kind != "CodeableConcept":
+        return lambda value: (value.get("system"), value.get("code")) in pairs
+    return lambda value: any((item.get("system"), item.get("code")) in pairs for item in value.get("coding", ()))
 
 
 def _resource(rule: Rule) -> Acceptor:

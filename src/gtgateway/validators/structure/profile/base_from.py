@@ -72,7 +72,7 @@ def compact(definition: dict[str, Any]) -> dict[str, Any]:
         if binding.get("strength") == "required":
             row.append(short(binding["valueSet"], VALUE_SET))
         if "fixedUri" in element:
-            row = [*row, None][:3] + [element["fixedUri"]]
+            row = [*[*row, None][:3], element["fixedUri"]]
         elements[path] = row
     answer: dict[str, Any] = {"kind": definition["kind"], "base": base or None}
     if definition.get("derivation") == "constraint":

@@ -25,7 +25,8 @@ from gtgateway.validators.structure.profile.discriminators import (
     Tree,
     compile_match,
     constraint,
-    fixed_key,
+    property_reader,
+    told_plainly,
 )
 from gtgateway.validators.structure.profile.invariants import FUNCTIONS, Check, normalised
 from gtgateway.validators.structure.profile.packages import Package
@@ -97,8 +98,16 @@ class Node:
     many: bool
     rules: dict[str, Rule] = field(default_factory=dict)
     slices: tuple[Slice, ...] = ()
-    by_value: tuple[str, dict[str, Slice]] | None = None  #: slices told by one property: its name, slice by value
+    told_by: ToldBy | None = None
     closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBy:
+    """One property that tells all slices of an element: how to read it, and its value for each slice."""
+
+    key: Callable[[Any], Any]
+    values: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -139,6 +148,8 @@ class PackageSet:
         self.terminology = Terminology(self._value_set, lambda url: self._find("CodeSystem", url))
         self._trees: dict[str, Tree | None] = {}
         self._shapes: dict[str, Shape | None] = {}
+        self._profiles: dict[str, Shape | None] = {}
+        self._types: dict[str, str | None] = {}
         self._lineages: dict[str, frozenset[str]] = {}
 
     def _find(self, kind: str, url: str) -> Json | None:
@@ -163,22 +174,24 @@ class PackageSet:
                 self.unevaluated[f"snapshot {url}: {', '.join(tree.strays)}"] += 1
         return self._trees[url]
 
-    def judging(self, url: str) -> PackageSet | None:
-        """The set that judges by a profile: this one if it holds it, else that of the profile's own guide."""
-        if self.definition(url) is not None:
-            return self
-        return self._elsewhere(url) if self._elsewhere else None
+    def profile(self, url: str) -> Shape | None:
+        """The shape of a profile that a resource claims: of this set, else of the profile's own guide."""
+        if url not in self._profiles:
+            judging = self if self.definition(url) is not None else self._elsewhere(url) if self._elsewhere else None
+            self._profiles[url] = judging.shape(url) if judging is not None else None
+        return self._profiles[url]
 
-    def is_base(self, url: str) -> bool:
-        return url in self.base.definitions
+    def base_url(self, kind: Any) -> str:
+        return f"{CORE}{kind}"
 
     def type_of(self, url: str) -> str | None:
         """The type that a profile constrains; a type's own name."""
-        definition = self.definition(url)
-        if definition is None:
-            return url.removeprefix(CORE) if url.startswith(CORE) and "/" not in url[len(CORE) :] else None
-        kind: str = definition["type"]
-        return kind
+        if url not in self._types:
+            definition = self.definition(url)
+            name = url.removeprefix(CORE)
+            is_type = url.startswith(CORE) and name in self.base.resource_types
+            self._types[url] = definition["type"] if definition is not None else name if is_type else None
+        return self._types[url]
 
     def lineage(self, url: str) -> frozenset[str]:
         """A profile with all that it derives from."""
@@ -261,21 +274,18 @@ class _Compiler:
         slicing = definition.element.get("slicing", {})
         discriminators = slicing.get("discriminator", [])
         slices = []
-        keyed: dict[str, Slice] = {}
-        key_names: set[str] = set()
+        told: list[tuple[str, str] | None] = []
         for name, inner in definition.slices.items():
             match = self.match(inner, discriminators, f"{label}:{name}")
-            slice_ = Slice(name, match, self.node(inner, f"{label}:{name}"), _says_all(inner, definition))
-            slices.append(slice_)
-            plain = fixed_key(inner, discriminators[0], self.packages.tree) if len(discriminators) == 1 else None
-            if plain is not None:
-                key_names.add(plain[0])
-                keyed.setdefault(plain[1], slice_)
+            slices.append(Slice(name, match, self.node(inner, f"{label}:{name}"), _says_all(inner, definition)))
+            told.append(told_plainly(inner, discriminators, self.packages.tree))
         node.slices = tuple(slices)
         node.least = max(node.least, sum(item.node.least for item in slices if item.match is not None))
         node.closed = slicing.get("rules") == "closed" and all(item.match for item in slices)
-        if len(key_names) == 1 and len(keyed) == len(slices):
-            node.by_value = (key_names.pop(), keyed)
+        plain = [item for item in told if item is not None]
+        names = {name for name, _ in plain}
+        if len(names) == 1 and len(plain) == len(slices):
+            node.told_by = ToldBy(property_reader(names.pop()), tuple(value for _, value in plain))
 
     def match(self, definition: Definition, discriminators: list[Json], label: str) -> Match | None:
         matches = [
@@ -456,7 +466,7 @@ def _unversioned(url: str) -> str:
 
 def _texts(item: Json) -> Bilingual:
     """English from the invariant, Danish from its translation where there is one."""
-    english: str = " ".join(item.get("human", item["key"]).split())
+    english = " ".join(str(item.get("human", item["key"])).split())
     for extension in item.get("_human", {}).get("extension", ()):
         parts = {part["url"]: part for part in extension.get("extension", ())}
         if extension["url"] == _TRANSLATION and parts.get("lang", {}).get("valueCode") == "da":

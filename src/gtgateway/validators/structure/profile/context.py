@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,16 +16,16 @@ Acceptor = Callable[[Any, "Context"], bool]
 class Context:
     """`root`: the document. `resource`: the resource that holds the element looked at (FHIRPath %resource)."""
 
-    __slots__ = ("_conforms", "_index", "bundle_type", "conformity", "packages", "resource", "root")
-
     def __init__(self, root: Json, packages: PackageSet, conforms: Callable[[Json, Shape, Context], bool]) -> None:
         self.root = root
         self.resource = root
         self.packages = packages
         self.bundle_type = root.get("type") if root.get("resourceType") == "Bundle" else None
-        self.conformity: dict[tuple[int, int], bool] = {}
         self._conforms = conforms
+        self._conformity: dict[tuple[int, int], bool] = {}
         self._index: dict[str, Json] | None = None
+        self._claims: dict[int, tuple[str, ...]] = {}
+        self._kinds: dict[int, dict[Any, list[Json]]] = {}
 
     def resolve(self, reference: Any) -> Json | None:
         """The resource in this document that a reference names, or None."""
@@ -59,10 +58,24 @@ class Context:
             return False
         return reference.startswith("urn:") or (not backward and ":" not in reference and not reference.startswith("#"))
 
-    def claims(self, resource: Json, urls: Iterable[str]) -> bool:
-        """Whether a resource states, in meta.profile, one of these profiles or one that derives from it."""
-        wanted = frozenset(urls)
-        return any(not wanted.isdisjoint(self.packages.lineage(url)) for url in claimed(resource))
+    def of_type(self, bundle: Any, kind: str) -> list[Json]:
+        """The resources of one type in a Bundle, in order."""
+        kinds = self._kinds.get(id(bundle))
+        if kinds is None:
+            kinds = self._kinds[id(bundle)] = {}
+            entries = bundle.get("entry") if isinstance(bundle, dict) else None
+            for entry in entries if isinstance(entries, list) else ():
+                resource = entry.get("resource") if isinstance(entry, dict) else None
+                if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+                    kinds.setdefault(resource["resourceType"], []).append(resource)
+        return kinds.get(kind, [])
+
+    def claims(self, resource: Json) -> tuple[str, ...]:
+        """Canonical urls in meta.profile, without versions."""
+        found = self._claims.get(id(resource))
+        if found is None:
+            found = self._claims[id(resource)] = tuple(url.partition("|")[0] for url in stated_profiles(resource))
+        return found
 
     def conforms(self, resource: Json, url: str) -> bool:
         """Whether a resource is as a profile wants it. False for a profile that is not loaded."""
@@ -72,25 +85,25 @@ class Context:
     def conforms_to(self, resource: Json, shape: Shape) -> bool:
         """Each pair is looked at once; resources that refer to each other in a circle conform meanwhile."""
         key = (id(resource), id(shape))
-        known = self.conformity.get(key)
+        known = self._conformity.get(key)
         if known is None:
-            self.conformity[key] = True
-            with self.within(resource, shape):
-                known = self.conformity[key] = self._conforms(resource, shape, self)
+            self._conformity[key] = True
+            holder = self.enter(resource, shape)
+            known = self._conformity[key] = self._conforms(resource, shape, self)
+            self.leave(holder)
         return known
 
-    @contextmanager
-    def within(self, resource: Json, shape: Shape) -> Iterator[None]:
-        """While a resource is looked at: a contained one belongs to its container."""
-        holder, packages = self.resource, self.packages
-        contained = holder.get("contained")
-        if not (isinstance(contained, list) and any(item is resource for item in contained)):
+    def enter(self, resource: Json, shape: Shape) -> tuple[Json, PackageSet]:
+        """Before a resource is looked at; the answer is for `leave`. A contained one belongs to its container."""
+        holder = self.resource, self.packages
+        if "contained" not in self.resource or not _is_contained(resource, self.resource):
             self.resource = resource
-        self.packages = shape.packages or packages
-        try:
-            yield
-        finally:
-            self.resource, self.packages = holder, packages
+        if shape.packages is not None:
+            self.packages = shape.packages
+        return holder
+
+    def leave(self, holder: tuple[Json, PackageSet]) -> None:
+        self.resource, self.packages = holder
 
     def stated_type(self, value: Json) -> str | None:
         """The resource type that a reference states by itself: `Reference.type`, or the form `Type/id`."""
@@ -100,15 +113,22 @@ class Context:
             kind = parts[-2] if len(parts) > 1 else None
         return kind if isinstance(kind, str) and kind in self.packages.base.resource_types else None
 
-    def fits(self, resource: Json, urls: Iterable[str]) -> bool:
-        """Whether a resource claims one of these profiles (then it is judged by it where it stands) or conforms to one."""
-        kind = resource.get("resourceType")
-        for url in urls:
-            if self.packages.type_of(url) == kind and (
-                self.packages.is_base(url) or self.claims(resource, (url,)) or self.conforms(resource, url)
-            ):
+    def fits(self, resource: Json, urls: Sequence[str]) -> bool:
+        """Whether a resource claims one of these profiles, or one that derives from it, or conforms to one.
+
+        What it claims it is judged by where it stands, so that nothing is judged here again.
+        """
+        packages = self.packages
+        for claim in self.claims(resource) or (packages.base_url(resource.get("resourceType")),):
+            if not packages.lineage(claim).isdisjoint(urls):
                 return True
-        return False
+        kind = resource.get("resourceType")
+        return any(packages.type_of(url) == kind and self.conforms(resource, url) for url in urls)
+
+
+def _is_contained(resource: Json, holder: Json) -> bool:
+    contained = holder.get("contained")
+    return isinstance(contained, list) and any(item is resource for item in contained)
 
 
 def stated_profiles(resource: Json) -> tuple[str, ...]:
@@ -116,11 +136,6 @@ def stated_profiles(resource: Json) -> tuple[str, ...]:
     meta = resource.get("meta")
     profiles = meta.get("profile") if isinstance(meta, dict) else None
     return tuple(url for url in profiles if isinstance(url, str)) if isinstance(profiles, list) else ()
-
-
-def claimed(resource: Json) -> tuple[str, ...]:
-    """Canonical urls in meta.profile, without versions."""
-    return tuple(url.partition("|")[0] for url in stated_profiles(resource))
 
 
 def indexed(root: Json) -> dict[str, Json]:

@@ -91,20 +91,35 @@ def compile_match(slice_: Definition, discriminator: Json, trees: FindTree, code
         tests = [lambda found: isinstance(found, str) and found in urls]
     if not tests:
         return None
+    if not steps and len(tests) == 1:
+        test = tests[0]
+        return lambda value, _key, _context: test(value)
     return lambda value, _key, context: any(test(end) for end in _selected([value], steps, context) for test in tests)
 
 
-def fixed_key(slice_: Definition, discriminator: Json, trees: FindTree) -> tuple[str, str] | None:
-    """Property and fixed text, when a slice is told by a plain property such as `url` or `system` alone."""
-    steps = _steps(discriminator["path"])
-    if discriminator["type"] not in ("value", "pattern") or steps is None or len(steps) != 1 or "(" in steps[0]:
+def told_plainly(slice_: Definition, discriminators: list[Json], trees: FindTree) -> tuple[str, str] | None:
+    """Property and its text, when a plain property alone tells the slice: `url`, `system`, type of `resource`."""
+    if len(discriminators) != 1:
         return None
-    values = {constraint(end.element)[1] for end in _located(slice_, steps, trees) if constraint(end.element)}
-    if not values and steps == ["url"]:
-        values = set(_profiles(slice_))
-    if len(values) == 1 and isinstance(value := values.pop(), str):
-        return steps[0], value
-    return None
+    steps = _steps(discriminators[0]["path"])
+    if steps is None or len(steps) != 1 or "(" in steps[0]:
+        return None
+    ends = list(_located(slice_, steps, trees))
+    if discriminators[0]["type"] == "type" and steps == ["resource"]:
+        values = {entry["code"] for end in ends for entry in end.types()}
+    elif discriminators[0]["type"] in ("value", "pattern"):
+        values = {fixed[1] for end in ends if (fixed := constraint(end.element)) and isinstance(fixed[1], str)}
+        values = values or set(_profiles(slice_) if steps == ["url"] else ())
+    else:
+        return None
+    return (steps[0], values.pop()) if len(values) == 1 else None
+
+
+def property_reader(name: str) -> Callable[[Any], Any]:
+    """Reads the property of a slice that is told plainly."""
+    if name == "resource":
+        return lambda value: value.get("resource", {}).get("resourceType")
+    return lambda value: value.get(name)
 
 
 def constraint(element: Json) -> tuple[bool, Any] | None:
@@ -130,6 +145,19 @@ def matches(found: Any, wanted: Any, exact: bool) -> bool:
             return all(matches(one, other, True) for one, other in zip(found, wanted, strict=True))
         return all(any(matches(one, value, False) for one in found) for value in wanted)
     return bool(found == wanted) and type(found) is type(wanted)
+
+
+def fits_pattern(exact: bool, wanted: Any) -> Callable[[Any], bool]:
+    """`matches` with the wanted value made into a function."""
+    if isinstance(wanted, dict) and not exact:
+        parts = [(name, fits_pattern(exact, value)) for name, value in wanted.items()]
+        return lambda found: isinstance(found, dict) and all(test(found.get(name)) for name, test in parts)
+    if isinstance(wanted, list) and not exact:
+        tests = [fits_pattern(exact, value) for value in wanted]
+        return lambda found: isinstance(found, list) and all(any(map(test, found)) for test in tests)
+    if isinstance(wanted, str):
+        return lambda found: bool(found == wanted)
+    return lambda found: matches(found, wanted, exact)
 
 
 def _profiles(node: Definition) -> frozenset[str]:
@@ -209,8 +237,7 @@ def _fixed_url(node: Definition) -> Any:
 def _test(end: Definition, trees: FindTree, codes: FindCodes) -> Callable[[Any], bool] | None:
     """What the value at the end of the path must be: fixed, of a pattern, of a value set, or with such children."""
     if (found := constraint(end.element)) is not None:
-        exact, wanted = found
-        return lambda value: matches(value, wanted, exact)
+        return fits_pattern(*found)
     inner = [
         (name.removesuffix("[x]"), test)
         for name, child in end.children.items()

@@ -14,7 +14,7 @@ from gtgateway.model.findings import Bilingual, Fault, Finding, Severity
 from gtgateway.parsers.fhir_json import MAX_DEPTH
 from gtgateway.validators.structure.profile.accept import BROKEN, accepts
 from gtgateway.validators.structure.profile.compile import Binding, Invariant, Node, Rule, Shape, Slice
-from gtgateway.validators.structure.profile.context import Context, Json, claimed
+from gtgateway.validators.structure.profile.context import Context, Json
 from gtgateway.validators.structure.profile.discriminators import holds, matches
 from gtgateway.validators.structure.profile.fhirpath import Evaluate
 
@@ -49,14 +49,17 @@ class Walk:
         self.findings: dict[tuple[str, str, str], Finding] = {}
         self.errors = 0
         self._seen: set[tuple[int, int]] = set()
+        self._rooted = ("", "")  #: path and type of the resource that is looked at
 
     def add(self, fault: Fault, path: str, human: Bilingual | None = None, **values: Any) -> None:
         """One finding; `human` is the text of an invariant, which is not cut like what the sender wrote."""
         if self.errors_only and fault.severity is not Severity.ERROR:
             return
         element = _INDEX.sub("", path)
+        prefix, kind = self._rooted
+        name = kind + _INDEX.sub("", path[len(prefix) :]) if path.startswith(prefix) else element
         shown = {name: _NUMBER.sub("•", value) if isinstance(value, str) else value for name, value in values.items()}
-        finding = fault.at(element, path, **({"element": element} | shown))
+        finding = fault.at(element, path, **({"element": name} | shown))
         if human is not None:
             text = Bilingual(f"{finding.text.da} {human.da}".strip(), f"{finding.text.en} {human.en}".strip())
             finding = Finding(fault.rule, fault.severity, fault.layer, element, text, path, None, fault.basis)
@@ -80,7 +83,7 @@ class Walk:
         if not isinstance(kind, str) or kind not in packages.base.resource_types:
             self.add(faults.FHIR_RESOURCE_TYPE, f"{path}.resourceType")
             return
-        if self.by_claims(resource, claimed(resource), path, depth):
+        if self.by_claims(resource, self.context.claims(resource), path, depth):
             return
         shape = packages.resource_shape(kind)
         if shape is None:
@@ -92,8 +95,7 @@ class Walk:
         """A resource by profiles; whether any of them is loaded."""
         judged = False
         for url in urls:
-            judging = self.context.packages.judging(url)
-            shape = judging.shape(url) if judging is not None else None
+            shape = self.context.packages.profile(url)
             if shape is None:
                 self.add(faults.FHIR_UNKNOWN_PROFILE, f"{path}.meta.profile", profile=url)
             elif shape.type != resource.get("resourceType"):
@@ -109,8 +111,11 @@ class Walk:
         if (id(resource), id(shape)) in self._seen:
             return
         self._seen.add((id(resource), id(shape)))
-        with self.context.within(resource, shape):
-            self.object(resource, shape, path, depth)
+        holder = self.context.enter(resource, shape)
+        rooted, self._rooted = self._rooted, (path, shape.type)
+        self.object(resource, shape, path, depth)
+        self._rooted = rooted
+        self.context.leave(holder)
 
     def object(self, value: Any, shape: Shape, path: str, depth: int) -> None:
         if not isinstance(value, dict):
@@ -148,12 +153,12 @@ class Walk:
         """One element of an object: how often, in which form, and its values."""
         keys = _keys_of(node, holder)
         if not keys:
-            where = f"{path}.{_plain(node.name)}"
+            where = f"{path}.{_key_of(node)}"
             if not self.slices_counted(node, {}, where) and node.least:
                 self.add(faults.FHIR_MISSING, where, least=node.least, count=0)
             return
         if len(keys) > 1:
-            self.add(faults.FHIR_CHOICE, f"{path}.{_plain(node.name)}", keys=", ".join(keys))
+            self.add(faults.FHIR_CHOICE, f"{path}.{node.name.removesuffix('[x]')}", keys=", ".join(keys))
         for key in keys:
             self.values(holder, node, key, f"{path}.{key}", depth)
 
@@ -193,14 +198,14 @@ class Walk:
             if slice_ is None:
                 if node.closed:
                     self.add(faults.FHIR_NO_SLICE, where, slices=", ".join(item.name for item in node.slices))
-                self.value(value, sibling, rule, where, depth, node)
+                self.value(value, sibling, rule, where, depth)
                 continue
             counts[id(slice_)] = counts.get(id(slice_), 0) + 1
             own = slice_.node.rules.get(key)
             if own is not None:
-                self.value(value, sibling, own, where, depth, slice_.node)
+                self.value(value, sibling, own, where, depth)
             if own is None or not slice_.alone:
-                self.value(value, sibling, rule, where, depth, node)
+                self.value(value, sibling, rule, where, depth)
         self.slices_counted(node, counts, path)
 
     def assigned(self, node: Node, value: Any, key: str) -> Slice | None:
@@ -224,7 +229,7 @@ class Walk:
 
     # --- values -------------------------------------------------------------------------------------------------------
 
-    def value(self, value: Any, sibling: Any, rule: Rule, path: str, depth: int, node: Node) -> None:
+    def value(self, value: Any, sibling: Any, rule: Rule, path: str, depth: int) -> None:
         if rule.test is not None:
             self.primitive(value, sibling, rule, path, depth)
             return
@@ -397,8 +402,11 @@ def _keys_of(node: Node, holder: Json) -> list[str]:
     return [key for key in holder if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
 
 
-def _plain(name: str) -> str:
-    return name.removesuffix("[x]")
+def _key_of(node: Node) -> str:
+    """How an element that is missing would be written: with its type, where a profile leaves only one."""
+    wanted = [item.node for item in node.slices if item.node.least]
+    keys = list((wanted[0] if len(wanted) == 1 else node).rules)
+    return keys[0] if len(keys) == 1 else node.name.removesuffix("[x]")
 
 
 def _names(urls: Iterable[str]) -> str:

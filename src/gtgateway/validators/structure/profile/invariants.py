@@ -18,6 +18,9 @@ from gtgateway.validators.structure.profile.narrative import narrative_is_sound
 Json = dict[str, Any]
 Check = Callable[[Any, Context], bool]
 
+#: A property without which a check holds anyway.
+_GUARDS: dict[Check, str] = {}
+
 _LINES = re.compile(r"\s*[\r\n]\s*")
 _VALUE = re.compile(r"\bvalue\.")
 
@@ -32,6 +35,17 @@ def normalised(expression: str, *, primitive: bool) -> str:
     return _VALUE.sub("", text) if primitive else text
 
 
+def guard_of(check: Check) -> str | None:
+    """The property without which the check holds anyway, if there is one."""
+    return _GUARDS.get(check)
+
+
+def _when(name: str, check: Check) -> Check:
+    """The check, known to hold where the property is absent."""
+    _GUARDS[check] = name
+    return check
+
+
 # --- what expressions are made of -------------------------------------------------------------------------------------
 
 
@@ -41,8 +55,8 @@ def at(value: Any, *names: str) -> list[Any]:
     for name in names:
         found: list[Any] = []
         for holder in values:
-            item = holder.get(name) if isinstance(holder, dict) else None
-            if isinstance(item, list):
+            item = holder.get(name) if type(holder) is dict else None
+            if type(item) is list:
                 found += item
             elif item is not None:
                 found.append(item)
@@ -52,19 +66,19 @@ def at(value: Any, *names: str) -> list[Any]:
 
 def choice(value: Any, name: str) -> Any:
     """The value of an element of one of several types (`value` finds `valueString`), or None."""
-    if not isinstance(value, dict):
-        return None
-    size = len(name)
-    return next((item for key, item in value.items() if key.startswith(name) and key[size : size + 1].isupper()), None)
+    if isinstance(value, dict):
+        size = len(name)
+        for key, item in value.items():
+            if key.startswith(name) and key[size : size + 1].isupper():
+                return item
+    return None
 
 
 def has(value: Any, *names: str) -> bool:
     """Whether a path leads to anything, also to a primitive that has extensions only."""
-    *path, last = names
-    return any(
-        isinstance(holder, dict) and (holder.get(last) not in (None, []) or f"_{last}" in holder)
-        for holder in at(value, *path)
-    )
+    if len(names) == 1:
+        return isinstance(value, dict) and (names[0] in value or f"_{names[0]}" in value)
+    return any(has(holder, names[-1]) for holder in at(value, *names[:-1]))
 
 
 def has_choice(value: Any, name: str) -> bool:
@@ -77,21 +91,18 @@ def same(values: list[Any], wanted: Any) -> bool:
     return len(values) == 1 and bool(values[0] == wanted)
 
 
-def resources(bundle: Any, kind: str) -> list[Json]:
+def resources(bundle: Any, kind: str, context: Context) -> list[Json]:
     """`entry.resource.ofType(kind)`"""
-    return [
-        item for item in at(bundle, "entry", "resource") if isinstance(item, dict) and item.get("resourceType") == kind
-    ]
+    return context.of_type(bundle, kind)
 
 
-def coded(value: Any, codes: Iterable[str], system: str | None = None) -> list[Json]:
-    """Codings of a CodeableConcept (or of several) with one of the codes, in order."""
+def coded(value: Any, codes: tuple[str, ...], system: str | None = None) -> list[Json]:
+    """Codings of a CodeableConcept with one of the codes, in order."""
+    codings = value.get("coding") if type(value) is dict else None
     return [
         coding
-        for coding in at(value, "coding")
-        if isinstance(coding, dict)
-        and coding.get("code") in codes
-        and (system is None or coding.get("system") == system)
+        for coding in (codings if type(codings) is list else ())
+        if type(coding) is dict and coding.get("code") in codes and (system is None or coding.get("system") == system)
     ]
 
 
@@ -102,7 +113,8 @@ def coded_in(value: Any, name: str, systems: tuple[str, ...]) -> list[Json]:
 
 def extensions(value: Any, url: str) -> list[Any]:
     """`extension(url)`"""
-    return [item for item in at(value, "extension") if isinstance(item, dict) and item.get("url") == url]
+    found = value.get("extension") if type(value) is dict else None
+    return [item for item in (found if type(found) is list else ()) if type(item) is dict and item.get("url") == url]
 
 
 def resolved(values: Iterable[Any], context: Context) -> list[Json]:
@@ -142,16 +154,25 @@ def _value_matches(pattern: str) -> Check:
 
 
 def _one_of(*names: str) -> Check:
-    return lambda value, _context: any(has(value, name) for name in names)
+    keys = (*names, *(f"_{name}" for name in names))
+
+    def check(value: Any, _context: Context) -> bool:
+        # Loops here and below: a generator costs more than all the rest of these checks.
+        for key in keys:  # noqa: SIM110
+            if key in value:
+                return True
+        return False
+
+    return check
 
 
 def _needs(name: str, *others: str) -> Check:
     """`name.empty() or other.exists()`"""
-    return lambda value, _context: not has(value, name) or all(has(value, other) for other in others)
+    return _when(name, lambda value, _context: not has(value, name) or all(has(value, other) for other in others))
 
 
 def _not_both(name: str, other: str) -> Check:
-    return lambda value, _context: not (has(value, name) and has(value, other))
+    return _when(other, lambda value, _context: not (has(value, name) and has(value, other)))
 
 
 def _digits(value: Any, size: int) -> list[int] | None:
@@ -200,7 +221,10 @@ def _exactly_in(name: str, *kinds: str) -> Check:
 
     def check(bundle: Any, _context: Context) -> bool:
         wanted = bundle.get("type") in kinds
-        return all(has(entry, name) is wanted for entry in at(bundle, "entry"))
+        for entry in bundle.get("entry", ()):  # noqa: SIM110
+            if (name in entry) is not wanted:
+                return False
+        return True
 
     return check
 
@@ -216,14 +240,18 @@ def _first_is(kind: str, bundle_type: str) -> Check:
 
 
 def _full_urls_differ(bundle: Any, _context: Context) -> bool:
+    """bdl-7: no entry stands twice, unless in another version."""
     if bundle.get("type") == "history":
         return True
-    urls = [
-        (entry["fullUrl"], *map(str, at(entry, "resource", "meta", "versionId")))
-        for entry in at(bundle, "entry")
-        if isinstance(entry, dict) and isinstance(entry.get("fullUrl"), str)
-    ]
-    return len(set(urls)) == len(urls)
+    seen: set[Any] = set()
+    for entry in bundle.get("entry", ()):
+        if "fullUrl" in entry:
+            version = entry.get("resource", {}).get("meta", {}).get("versionId")
+            key = (entry["fullUrl"], version) if version else entry["fullUrl"]
+            if key in seen:
+                return False
+            seen.add(key)
+    return True
 
 
 def _contained_are_used(resource: Any, _context: Context) -> bool:
@@ -256,12 +284,12 @@ def _contained_are_used(resource: Any, _context: Context) -> bool:
 
 def _conform(kind: str, profile: str) -> Check:
     """Every resource of a kind claims the profile, or one that derives from it, or conforms to it."""
-    return lambda bundle, context: all(context.fits(item, (profile,)) for item in resources(bundle, kind))
+    return lambda bundle, context: all(context.fits(item, (profile,)) for item in resources(bundle, kind, context))
 
 
 def _each_conforms(kind: str, *profiles: str) -> Check:
     return lambda bundle, context: all(
-        any(context.conforms(item, profile) for profile in profiles) for item in resources(bundle, kind)
+        any(context.conforms(item, profile) for profile in profiles) for item in resources(bundle, kind, context)
     )
 
 
@@ -273,7 +301,7 @@ def _activities_in(value_set: str) -> Check:
                 allowed.holds(coding.get("system"), coding.get("code")) is not False
                 for coding in at(item, "activity", "coding")
             )
-            for item in resources(bundle, "Provenance")
+            for item in resources(bundle, "Provenance", context)
         )
 
     return check
@@ -293,7 +321,7 @@ def _in_order(first: str, last: str) -> Check:
         one, other = value.get(first), value.get(last)
         return one is None or other is None or before(one, other) is True
 
-    return check
+    return _when(last, check)
 
 
 def _range(value: Any, _context: Context) -> bool:
@@ -330,7 +358,7 @@ def at_one(value: Any, name: str) -> Any:
     return found[0] if found else None
 
 
-def _scope_without_patient(code: str) -> Check:
+def _needs_patient(code: str) -> Check:
     return lambda consent, _context: (
         has(consent, "patient") or not coded(at_one(consent, "scope"), (code,), "something")
     )
@@ -363,7 +391,7 @@ def _ratio(value: Any, _context: Context) -> bool:
     return numerator is has(value, "denominator") and (numerator or has(value, "extension"))
 
 
-def _offset_from_a_point(timing: Any, _context: Context) -> bool:
+def _offset(timing: Any, _context: Context) -> bool:
     """tim-9"""
     when = at(timing, "when")
     return not has(timing, "offset") or (bool(when) and not any(code in ("C", "CM", "CD", "CV") for code in when))
@@ -417,12 +445,12 @@ _BELOW_A_PLAN = (
 _LEVELS = (_SPECIALISED, _REHABILITATION, _GENERAL)
 
 
-def _acknowledged_error(bundle: Any, _context: Context) -> bool:
+def _acknowledged_error(bundle: Any, context: Context) -> bool:
     """medcom-acknowledgement-1: an answer other than ok says why."""
-    codes = [code for header in resources(bundle, "MessageHeader") for code in at(header, "response", "code")]
+    codes = [code for header in resources(bundle, "MessageHeader", context) for code in at(header, "response", "code")]
     if same(codes, "ok"):
         return True
-    return len(codes) == 1 and bool(resources(bundle, "OperationOutcome"))
+    return len(codes) == 1 and bool(resources(bundle, "OperationOutcome", context))
 
 
 def _first_header_claims(prefix: str) -> Check:
@@ -438,8 +466,8 @@ def _first_header_claims(prefix: str) -> Check:
 
 
 def _provenances_claim(prefix: str) -> Check:
-    def check(bundle: Any, _context: Context) -> bool:
-        claims = (at(item, "meta", "profile") for item in resources(bundle, "Provenance"))
+    def check(bundle: Any, context: Context) -> bool:
+        claims = (at(item, "meta", "profile") for item in resources(bundle, "Provenance", context))
         return all(len(profiles) == 1 and str(profiles[0]).startswith(prefix) for profiles in claims)
 
     return check
@@ -480,11 +508,11 @@ def _equal(one: list[Json], other: list[Json]) -> bool:
 
 def _message_sender(bundle: Any, context: Context) -> bool:
     """medcom-careCommunication-11: the stated sender belongs to the sending organisation."""
-    stated = [item for item in resources(bundle, "Communication") if has(item, "extension")]
+    stated = [item for item in resources(bundle, "Communication", context) if has(item, "extension")]
     if not stated:
         return True
     values = [choice(extension, "value") for item in stated for extension in at(item, "extension")]
-    senders = resolved(at_all(resources(bundle, "MessageHeader"), "sender"), context)
+    senders = resolved(at_all(resources(bundle, "MessageHeader", context), "sender"), context)
     return any(
         _equal(found, senders) for found in _organisations_of(values, context, ("managingOrganization", "organization"))
     )
@@ -492,10 +520,10 @@ def _message_sender(bundle: Any, context: Context) -> bool:
 
 def _message_recipient(bundle: Any, context: Context) -> bool:
     """medcom-careCommunication-12: the stated recipient belongs to the receiving organisation."""
-    recipients = at_all(resources(bundle, "Communication"), "recipient")
+    recipients = at_all(resources(bundle, "Communication", context), "recipient")
     if not recipients:
         return True
-    receivers = resolved(at_all(resources(bundle, "MessageHeader"), "destination", "receiver"), context)
+    receivers = resolved(at_all(resources(bundle, "MessageHeader", context), "destination", "receiver"), context)
     return any(
         _equal(found, receivers)
         for found in _organisations_of(recipients, context, ("managingOrganization", "organization"))
@@ -563,20 +591,26 @@ def _role_by_code_or_text(role: Any, _context: Context) -> bool:
     return by_code is not has(role, "code", "text")
 
 
-def _one_primary_destination(bundle: Any, _context: Context) -> bool:
+def _one_primary(bundle: Any, context: Context) -> bool:
     """medcom-hospitalNotification-5"""
-    uses = at_all(resources(bundle, "MessageHeader"), "destination", "extension")
+    uses = at_all(resources(bundle, "MessageHeader", context), "destination", "extension")
     return same([code for item in uses for code in at(choice(item, "value"), "code")], "primary")
 
 
 def _identified_by(*systems: str) -> Check:
-    return lambda organisation, _context: any(system in systems for system in at(organisation, "identifier", "system"))
+    def check(organisation: Any, _context: Context) -> bool:
+        for identifier in organisation.get("identifier", ()):  # noqa: SIM110
+            if identifier.get("system") in systems:
+                return True
+        return False
+
+    return check
 
 
 def _sor_and_gln(organisation: Any, _context: Context) -> bool:
     """gop-org-1"""
-    systems = at(organisation, "identifier", "system")
-    return _SOR in systems and any(system in systems for system in _GLN)
+    systems = [identifier.get("system") for identifier in organisation.get("identifier", ())]
+    return _SOR in systems and (_GLN[0] in systems or _GLN[1] in systems)
 
 
 def _one_level(request: Any, _context: Context) -> bool:
@@ -605,22 +639,26 @@ _ABILITIES = (
 )
 
 
-def _sections(bundle: Any) -> list[Any]:
-    codings = at_all(resources(bundle, "Observation"), "code", "coding")
-    return [coding.get("code") for coding in codings if isinstance(coding, dict) and coding.get("system") == _SECTION]
+def _sections(bundle: Any, context: Context) -> list[Any]:
+    return [
+        coding.get("code")
+        for observation in resources(bundle, "Observation", context)
+        for coding in at(observation, "code", "coding")
+        if type(coding) is dict and coding.get("system") == _SECTION
+    ]
 
 
 def _has_section(*codes: str) -> Check:
-    return lambda bundle, _context: any(code in codes for code in _sections(bundle))
+    return lambda bundle, context: any(code in codes for code in _sections(bundle, context))
 
 
-def _sections_once(bundle: Any, _context: Context) -> bool:
-    codes = [code for code in _sections(bundle) if code is not None and code != "journal-excerpt"]
+def _sections_once(bundle: Any, context: Context) -> bool:
+    codes = [code for code in _sections(bundle, context) if code is not None and code != "journal-excerpt"]
     return len(set(map(str, codes))) == len(codes)
 
 
 def _receivers(bundle: Any, context: Context, *, primary: bool) -> list[Json]:
-    destinations = at_all(resources(bundle, "MessageHeader"), "destination")
+    destinations = at_all(resources(bundle, "MessageHeader", context), "destination")
     if primary:
         destinations = [
             item
@@ -636,7 +674,7 @@ def _ids(values: Iterable[Json]) -> set[Any]:
 
 def _consent_permits(bundle: Any, context: Context) -> bool:
     """gop-msg-6: the consent permits the primary receiver."""
-    consents = resources(bundle, "Consent")
+    consents = resources(bundle, "Consent", context)
     if not consents:
         return True
     provisions = [
@@ -648,7 +686,7 @@ def _consent_permits(bundle: Any, context: Context) -> bool:
 
 def _consent_names_all(bundle: Any, context: Context) -> bool:
     """gop-msg-7: the consent names every receiver."""
-    consents = resources(bundle, "Consent")
+    consents = resources(bundle, "Consent", context)
     if not consents:
         return True
     provisions = at_all(consents, "provision")
@@ -668,7 +706,7 @@ _NO_HOSPITAL = frozenset(
 
 def _specialised_at_hospital(bundle: Any, context: Context) -> bool:
     """gop-msg-8: specialised training is received and done by the chosen hospital."""
-    requests = resources(bundle, "ServiceRequest")
+    requests = resources(bundle, "ServiceRequest", context)
     if not any(coded(category, (_SPECIALISED,)) for category in at_all(requests, "category")):
         return True
     hospitals = [
@@ -679,18 +717,18 @@ def _specialised_at_hospital(bundle: Any, context: Context) -> bool:
     return not _ids(hospitals).isdisjoint(_ids(resolved(at_all(requests, "performer"), context)))
 
 
-def _one_discharge(bundle: Any, _context: Context) -> bool:
+def _one_discharge(bundle: Any, context: Context) -> bool:
     """gop-msg-9: the discharge date is the day on which the finished contact ended; times in UTC are not compared."""
     ends = [
         end[:10]
-        for encounter in resources(bundle, "Encounter")
+        for encounter in resources(bundle, "Encounter", context)
         if encounter.get("status") == "finished"
         for end in at(encounter, "period", "end")
         if isinstance(end, str) and not end.endswith("Z")
     ]
     stated = [
         value
-        for request in resources(bundle, "ServiceRequest")
+        for request in resources(bundle, "ServiceRequest", context)
         for item in extensions(request, _REHAB + "PreconditionDate")
         if isinstance(value := choice(item, "value"), str)
     ]
@@ -755,9 +793,15 @@ def _entity_for(activity: str, role: str) -> Check:
     )
 
 
-_DATED = r"(((0[1-9]|1[0-9]|2[0-9]|3[0-1])(01|03|05|07|08|10|12))|((0[1-9]|1[0-9]|2[0-9]|30)(04|06|09|11))|((0[1-9]|1[0-9]|2[0-9])(02)))"
+_DATED = (
+    r"(((0[1-9]|1[0-9]|2[0-9]|3[0-1])(01|03|05|07|08|10|12))|((0[1-9]|1[0-9]|2[0-9]|30)(04|06|09|11))"
+    r"|((0[1-9]|1[0-9]|2[0-9])(02)))"
+)
 _CPR_PATTERN = rf"^({_DATED}[0-9]{{6}})$"
-_REAL_CPR = r"^(?:(?:31(?:0[13578]|1[02])|(?:30|29)(?:0[13-9]|1[0-2])|(?:0[1-9]|1[0-9]|2[0-8])(?:0[1-9]|1[0-2]))[0-9]{2}[0-9]|290200[4-9]|2902(?:(?!00)[02468][048]|[13579][26])[0-3])[0-9]{3}$"
+_REAL_CPR = (
+    r"^(?:(?:31(?:0[13578]|1[02])|(?:30|29)(?:0[13-9]|1[0-2])|(?:0[1-9]|1[0-9]|2[0-8])(?:0[1-9]|1[0-2]))[0-9]{2}[0-9]"
+    r"|290200[4-9]|2902(?:(?!00)[02468][048]|[13579][26])[0-3])[0-9]{3}$"
+)
 _X_ECPR = rf"^({_DATED}([0-9]{{2}})((1|7){{1}})([A-Z]{{2}})([0-9]{{1}}))$"
 _D_ECPR = rf"^({_DATED}([0-9]{{2}})((0|5|6){{1}})([A-Z]{{2}})([0-9]{{1}}))$"
 _UUID = "urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -857,27 +901,25 @@ FUNCTIONS: dict[str, Check] = {
         "identifier.where(system='urn:oid:1.2.208.176.1.1' or system='https://kombit.dk/sts/organisation' "
         "or system='urn:oid:2.16.840.1.113883.2.24.1.1').exists()"
     ): _identified_by(_SOR, _FK_ORG, "urn:oid:2.16.840.1.113883.2.24.1.1"),
-    "contained.contained.empty()": lambda v, _c: "contained" not in v or not at(v, "contained", "contained"),
+    "contained.contained.empty()": _when("contained", lambda v, _c: not at(v, "contained", "contained")),
     (
         "contained.where((('#'+id in (%resource.descendants().reference | "
         "%resource.descendants().as(canonical) | %resource.descendants().as(uri) | "
         "%resource.descendants().as(url))) or descendants().where(reference = '#').exists() or "
         "descendants().where(as(canonical) = '#').exists() or descendants().where(as(canonical) = "
         "'#').exists()).not()).trace('unmatched', id).empty()"
-    ): _contained_are_used,
-    "contained.meta.versionId.empty() and contained.meta.lastUpdated.empty()": lambda v, _c: (
-        "contained" not in v or not any(has(v, "contained", "meta", name) for name in ("versionId", "lastUpdated"))
+    ): _when("contained", _contained_are_used),
+    "contained.meta.versionId.empty() and contained.meta.lastUpdated.empty()": _when(
+        "contained", lambda v, _c: not any(has(v, "contained", "meta", name) for name in ("versionId", "lastUpdated"))
     ),
-    "contained.meta.security.empty()": lambda v, _c: (
-        "contained" not in v or not has(v, "contained", "meta", "security")
-    ),
-    "text.`div`.exists()": lambda v, _c: has(v, "text", "div"),
+    "contained.meta.security.empty()": _when("contained", lambda v, _c: not has(v, "contained", "meta", "security")),
+    "text.`div`.exists()": lambda v, _c: "div" in v.get("text", ()),
     "path.exists() xor searchParam.exists()": lambda v, _c: has(v, "path") is not has(v, "searchParam"),
     "code.exists() implies ((system = %ucum) and value.exists())": lambda v, _c: (
         not has(v, "code") or (same(at(v, "system"), _UCUM) and has(v, "value"))
     ),
     "expression.exists() or reference.exists()": _one_of("expression", "reference"),
-    "extension.exists() != value.exists()": lambda v, _c: has(v, "extension") is not has_choice(v, "value"),
+    "extension.exists() != value.exists()": lambda v, _c: ("extension" in v) is not has_choice(v, "value"),
     (
         "entry.select(resource as Condition).all( "
         "$this.conformsTo('http://fhir.kl.dk/rehab/StructureDefinition/klgateway-140-condition') or "
@@ -927,13 +969,14 @@ FUNCTIONS: dict[str, Check] = {
         "entry.resource.ofType(Observation).code.coding.where(system = "
         "'https://gtgateway.example/fhir/CodeSystem/gop-section' and code = "
         "'rehabilitation-focus').exists() or entry.resource.ofType(Observation).component.exists()"
-    ): lambda v, _c: "rehabilitation-focus" in _sections(v) or has_any(resources(v, "Observation"), "component"),
+    ): lambda v, c: "rehabilitation-focus" in _sections(v, c) or has_any(resources(v, "Observation", c), "component"),
     (
         "entry.resource.ofType(Consent).exists() or "
         "entry.resource.ofType(ServiceRequest).extension('http://fhir.kl.dk/core/StructureDefinition/Subjec"
         "tConsentToLiaising').exists()"
-    ): lambda v, _c: (
-        bool(resources(v, "Consent")) or any(extensions(item, _LIAISING) for item in resources(v, "ServiceRequest"))
+    ): lambda v, c: (
+        bool(resources(v, "Consent", c))
+        or any(extensions(item, _LIAISING) for item in resources(v, "ServiceRequest", c))
     ),
     (
         "entry.resource.ofType(Consent).exists() implies "
@@ -1052,7 +1095,9 @@ FUNCTIONS: dict[str, Check] = {
     (
         "entry.resource.ofType(MessageHeader).conformsTo('http://medcomfhir.dk/ig/acknowledgement/Structure"
         "Definition/medcom-messaging-acknowledgementHeader')"
-    ): lambda v, c: (headers := resources(v, "MessageHeader")) != [] and c.fits(headers[0], (_ACKNOWLEDGEMENT_HEADER,)),
+    ): lambda v, c: (
+        (headers := resources(v, "MessageHeader", c)) != [] and c.fits(headers[0], (_ACKNOWLEDGEMENT_HEADER,))
+    ),
     (
         "entry[0].resource.ofType(MessageHeader).meta.profile.startsWith('http://medcomfhir.dk/ig/carecommu"
         "nication/StructureDefinition/medcom-careCommunication-messageHeader')"
@@ -1071,18 +1116,18 @@ FUNCTIONS: dict[str, Check] = {
         ".reference.resolve() = %resource.entry.resource.ofType(MessageHeader).destination.receiver.referen"
         "ce.resolve() or Bundle.entry.resource.ofType(Communication).recipient.exists().not()"
     ): _message_recipient,
-    "Bundle.entry.resource.ofType(PractitionerRole).practitioner.reference.exists()": lambda v, _c: has_any(
-        resources(v, "PractitionerRole"), "practitioner", "reference"
+    "Bundle.entry.resource.ofType(PractitionerRole).practitioner.reference.exists()": lambda v, c: has_any(
+        resources(v, "PractitionerRole", c), "practitioner", "reference"
     ),
     (
         "iif(encounter.exists(), Communication.encounter.reference.exists(), Communication.encounter.exists().not())"
     ): lambda v, _c: not has(v, "encounter") or has(v, "encounter", "reference"),
-    "entry.where(resource.is(Patient)).count() = 1": lambda v, _c: len(resources(v, "Patient")) == 1,
+    "entry.where(resource.is(Patient)).count() = 1": lambda v, c: len(resources(v, "Patient", c)) == 1,
     (
         "entry.resource.ofType(Provenance).all(meta.profile.startsWith('http://medcomfhir.dk/ig/carecommuni"
         "cation/StructureDefinition/medcom-careCommunication-provenance'))"
     ): _provenances_claim(_CARE + "medcom-careCommunication-provenance"),
-    "entry.resource.ofType(Practitioner).name.exists()": lambda v, _c: has_any(resources(v, "Practitioner"), "name"),
+    "entry.resource.ofType(Practitioner).name.exists()": lambda v, c: has_any(resources(v, "Practitioner", c), "name"),
     "where(category.coding.code != 'regarding-referral').priority.empty()": _priority,
     "iif(category.coding.code != 'other', true, category.coding.code = 'other' and topic.exists())": _topic,
     (
@@ -1119,16 +1164,16 @@ FUNCTIONS: dict[str, Check] = {
         "entry.ofType(Provenance).all(resource.activity.memberOf('http://medcomfhir.dk/fhir/dk-medcom-termi"
         "nology/ValueSet/medcom-hospitalNotification-messageActivities'))"
     ): _activities_in(_TERMINOLOGY + "medcom-hospitalNotification-messageActivities"),
-    "entry.resource.ofType(Patient).identifier.system = 'urn:oid:1.2.208.176.1.2'": lambda v, _c: same(
-        at_all(resources(v, "Patient"), "identifier", "system"), _CPR
+    "entry.resource.ofType(Patient).identifier.system = 'urn:oid:1.2.208.176.1.2'": lambda v, c: same(
+        at_all(resources(v, "Patient", c), "identifier", "system"), _CPR
     ),
-    "Bundle.entry.resource.ofType(MessageHeader).destination.extension.value.code = 'primary'": _one_primary_destination,
+    "Bundle.entry.resource.ofType(MessageHeader).destination.extension.value.code = 'primary'": _one_primary,
     "where(status = 'onleave').extension.value.start.exists() or status != 'onleave'": _leave,
     (
         "entry.ofType(MessageHeader).all(resource.conformsTo('http://medcomfhir.dk/fhir/messaging/Structure"
         "Definition/medcom-messaging-messageHeader'))"
     ): _conform("MessageHeader", _MESSAGING + "medcom-messaging-messageHeader"),
-    "entry.resource.ofType(Provenance).exists()": lambda v, _c: bool(resources(v, "Provenance")),
+    "entry.resource.ofType(Provenance).exists()": lambda v, c: bool(resources(v, "Provenance", c)),
     (
         "entry.ofType(Provenance).all(resource.conformsTo('http://medcomfhir.dk/fhir/messaging/StructureDef"
         "inition/medcom-messaging-provenance'))"
@@ -1137,10 +1182,12 @@ FUNCTIONS: dict[str, Check] = {
     "value.matches('urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}')": _value_matches(_UUID),
     "matches('^([0-9]){11,}$')": _matches(r"^([0-9]){11,}$"),
     "low.exists() or high.exists() or text.exists()": _one_of("low", "high", "text"),
-    "dataAbsentReason.empty() or value.empty()": lambda v, _c: (
-        not (has(v, "dataAbsentReason") and has_choice(v, "value"))
+    "dataAbsentReason.empty() or value.empty()": _when(
+        "dataAbsentReason", lambda v, _c: "dataAbsentReason" not in v or not has_choice(v, "value")
     ),
-    "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists()).empty()": _not_repeated_in_components,
+    "value.empty() or component.code.where(coding.intersect(%resource.code.coding).exists()).empty()": _when(
+        "component", _not_repeated_in_components
+    ),
     "(identifier.count() + name.count()) > 0": _one_of("identifier", "name"),
     "where(use = 'home').empty()": lambda v, _c: v.get("use") != "home",
     "name.exists() or telecom.exists() or address.exists() or organization.exists()": _one_of(
@@ -1150,14 +1197,12 @@ FUNCTIONS: dict[str, Check] = {
     "policy.exists() or policyRule.exists()": _one_of("policy", "policyRule"),
     (
         "patient.exists() or scope.coding.where(system='something' and code='patient-privacy').exists().not()"
-    ): _scope_without_patient("patient-privacy"),
-    "patient.exists() or scope.coding.where(system='something' and code='research').exists().not()": _scope_without_patient(
+    ): _needs_patient("patient-privacy"),
+    "patient.exists() or scope.coding.where(system='something' and code='research').exists().not()": _needs_patient(
         "research"
     ),
-    "patient.exists() or scope.coding.where(system='something' and code='adr').exists().not()": _scope_without_patient(
-        "adr"
-    ),
-    "patient.exists() or scope.coding.where(system='something' and code='treatment').exists().not()": _scope_without_patient(
+    "patient.exists() or scope.coding.where(system='something' and code='adr').exists().not()": _needs_patient("adr"),
+    "patient.exists() or scope.coding.where(system='something' and code='treatment').exists().not()": _needs_patient(
         "treatment"
     ),
     "orderDetail.empty() or code.exists()": _needs("orderDetail", "code"),
@@ -1166,7 +1211,7 @@ FUNCTIONS: dict[str, Check] = {
     (
         "reference.startsWith('#').not() or (reference.substring(1).trace('url') in "
         "%rootResource.contained.id.trace('ids'))"
-    ): _local_reference,
+    ): _when("reference", _local_reference),
     "low.empty() or high.empty() or (low <= high)": _range,
     "name.empty() or query.empty()": _not_both("name", "query"),
     "comparator.empty()": lambda v, _c: not has(v, "comparator"),
@@ -1178,7 +1223,7 @@ FUNCTIONS: dict[str, Check] = {
     "periodMax.empty() or period.exists()": _needs("periodMax", "period"),
     "durationMax.empty() or duration.exists()": _needs("durationMax", "duration"),
     "countMax.empty() or count.exists()": _needs("countMax", "count"),
-    "offset.empty() or (when.exists() and when.select($this in ('C' | 'CM' | 'CD' | 'CV')).allFalse())": _offset_from_a_point,
+    "offset.empty() or (when.exists() and when.select($this in ('C' | 'CM' | 'CD' | 'CV')).allFalse())": _offset,
     "data.empty() or timing.empty()": lambda v, _c: not (has(v, "data") and has_choice(v, "timing")),
     "condition.exists() implies data.exists()": _needs("condition", "data"),
     (

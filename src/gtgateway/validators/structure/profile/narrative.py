@@ -127,7 +127,8 @@ class _Forbidden(Exception):
     """An element or attribute that a narrative may not hold."""
 
 
-@lru_cache(maxsize=2048)
+# A resource that claims two profiles is judged twice, its narrative once.
+@lru_cache(maxsize=512)
 def narrative_is_sound(div: str) -> bool:
     """Well-formed, of allowed elements and attributes only, and with something to read (text or a picture)."""
     if not div.lstrip().startswith("<div") or _NAMED.search(div):

@@ -11,20 +11,27 @@ Test = Callable[[Any], bool]
 
 #: XML 1.0 cannot carry these, so that a text with one of them could not be the same in both formats.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_MAX_TEXT = 1_048_576
+MAX_TEXT = 1_048_576
+_WHITE = re.compile(r"\s", re.ASCII)
 _YEAR = r"(?!0000)\d{4}"
 _DAY = r"(?:0[1-9]|[12]\d|3[01])"
 _ZONE = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 
 
-def _text(value: Any) -> bool:
-    return (
-        type(value) is str
-        and value != ""
-        and (value.isprintable() or _CONTROL.search(value) is None)
-        and len(value) <= _MAX_TEXT
-    )
+def is_text(value: Any) -> bool:
+    """A string or markdown."""
+    return type(value) is str and 0 < len(value) <= MAX_TEXT and (_is_plain(value) or _CONTROL.search(value) is None)
+
+
+def _is_plain(text: str) -> bool:
+    """A quick yes for most texts: nothing but what is printed, and line ends."""
+    return text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+
+
+def is_uri(value: Any) -> bool:
+    """A uri, url or canonical: anything without white space."""
+    return type(value) is str and value != "" and _WHITE.search(value) is None
 
 
 def _matching(pattern: str) -> Test:
@@ -49,13 +56,11 @@ def _whole(least: int) -> Test:
     return lambda value: type(value) is int and least <= value <= 2_147_483_647
 
 
-_URI = _matching(r"\S+")
-
 #: Test of each type, by its name.
 PRIMITIVES: dict[str, Test] = {
     "base64Binary": _matching(r"(?:\s*[0-9a-zA-Z+/]){2,}\s*(?:=\s*){0,2}"),
     "boolean": lambda value: value is True or value is False,
-    "canonical": _URI,
+    "canonical": is_uri,
     "code": _matching(r"[^\s]+(?:\s[^\s]+)*"),
     "date": _dated(rf"{_YEAR}(?:-(?:0[1-9]|1[0-2])(?:-{_DAY})?)?"),
     "dateTime": _dated(rf"{_YEAR}(?:-(?:0[1-9]|1[0-2])(?:-{_DAY}(?:T{_TIME}{_ZONE})?)?)?"),
@@ -63,14 +68,14 @@ PRIMITIVES: dict[str, Test] = {
     "id": _matching(r"[A-Za-z0-9.-]{1,64}"),
     "instant": _dated(rf"{_YEAR}-(?:0[1-9]|1[0-2])-{_DAY}T{_TIME}{_ZONE}"),
     "integer": _whole(-2_147_483_648),
-    "markdown": _text,
+    "markdown": is_text,
     "oid": _matching(r"urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+"),
     "positiveInt": _whole(1),
-    "string": _text,
+    "string": is_text,
     "time": _matching(_TIME),
     "unsignedInt": _whole(0),
-    "uri": _URI,
-    "url": _URI,
+    "uri": is_uri,
+    "url": is_uri,
     "uuid": _matching(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
-    "xhtml": _text,
+    "xhtml": lambda value: type(value) is str and value != "",
 }

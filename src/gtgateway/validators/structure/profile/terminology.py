@@ -113,7 +113,7 @@ def _contained(rows: Iterable[Json]) -> Iterator[tuple[str, str]]:
 
 def _concepts(code_system: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every code with its direct parents (by nesting, and by the property `parent`)."""
-    waiting = [(concept, ()) for concept in code_system.get("concept", ())]
+    waiting: list[tuple[Json, tuple[str, ...]]] = [(concept, ()) for concept in code_system.get("concept", ())]
     while waiting:
         concept, above = waiting.pop()
         stated = (item.get("valueCode") for item in concept.get("property", ()) if item.get("code") == "parent")
