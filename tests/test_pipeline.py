@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime
 
+import orjson
 import pytest
 
 from ggop import SENDER_GLN, Role, ggop
 from gtgateway.bootstrap import tools_from
 from gtgateway.errors import ConfigurationError
 from gtgateway.mappers.assessment_from_outcome import assessments
+from gtgateway.mappers.fhir_from_plan import fhir_from_plan
 from gtgateway.model.findings import Severity
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Verdict
@@ -118,6 +121,27 @@ def test_on_one_line_the_order_is_the_same() -> None:
     found = [each for each in outcome.all_findings if each.rule not in NOTES]
     assert {each.line for each in found} == {1}
     assert [each.rule for each in found] == [rule for rule, _ in TWENTY]
+
+
+def test_the_same_faults_in_fhir_are_the_same_rules_in_the_order_of_the_entries() -> None:
+    received_at = at(date(2026, 11, 20))
+    [letter] = read(_twenty_faults(), TOOLS).letters
+    assert letter.plan
+    ids = {"message_id": "3f0b7b1e-6f5b-4a3c-9c1f-1f7d3b8d2a10", "bundle_id": "5d9b9a52-1d0e-4a52-8a52-7a0f6ad0c111"}
+    bundle = orjson.dumps(fhir_from_plan(letter.plan, sent_at=received_at, **ids))
+    found = assess(bundle, TOOLS, received_at).all_findings
+    # formatting written as text is a fault of MedCom XML alone
+    expected = [rule for rule, _ in TWENTY if rule != "GOP-MAP-05"]
+    counted = Counter(each.rule for each in found)
+    assert {rule: counted[rule] for rule in expected} == Counter(expected)
+    entries = []
+    for finding in found:
+        assert finding.source_path
+        assert finding.source_path.startswith("Bundle"), finding
+        if index := re.match(r"Bundle\.entry\[(\d+)\]", finding.source_path):
+            entries.append(int(index[1]))
+    assert len(entries) > 19
+    assert entries == sorted(entries)
 
 
 # --- shadow mode ------------------------------------------------------------------------------------------------------

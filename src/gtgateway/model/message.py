@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -138,21 +139,27 @@ class Trace:
         return self.locate(parent) if parent else (None, self.root_line)
 
     def in_document_order(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        """Findings as a reader of the document meets them: by line, on one line (and in JSON) by what was read first.
+        """Findings as a reader of the document meets them: by line (JSON: by entry), there by what was read first.
 
         What is missing stands where the letter begins; findings at one place stay as they are.
         """
-        lines = {finding.line for finding in findings}
-        if len(lines) == len(findings):
-            return tuple(sorted(findings, key=_line))
+        if len({_place(finding) for finding in findings}) == len(findings):
+            return tuple(sorted(findings, key=_place))
         # counted from the last row up, so that the first row of a path decides and what has no row comes before all
         ranks: dict[str | None, int] = {row.source_path: -rank for rank, row in enumerate(reversed(self.rows))}
         nowhere = -len(self.rows)
-        return tuple(sorted(findings, key=lambda finding: (_line(finding), ranks.get(finding.source_path, nowhere))))
+        return tuple(sorted(findings, key=lambda finding: (_place(finding), ranks.get(finding.source_path, nowhere))))
 
 
-def _line(finding: Finding) -> int:
-    return finding.line or 0
+_INDEX = re.compile(r"\[(\d+)\]")
+
+
+def _place(finding: Finding) -> int:
+    """The line, or without lines the first index of the path, counted from 1; 0 for neither."""
+    if finding.line is not None:
+        return finding.line
+    index = _INDEX.search(finding.source_path or "")
+    return int(index[1]) + 1 if index else 0
 
 
 @dataclass(frozen=True, slots=True)
