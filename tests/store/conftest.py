@@ -1,19 +1,19 @@
-"""The stores that keep the same contract. Another one joins by a line in `STORES`."""
+"""The stores that keep the same contract. Another one joins in `unopened`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from outcomes import sqlite_store
+from outcomes import postgres_store, sqlite_store
+from servers import Databases, databases
 
 from gtgateway.store.base import Store
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite-memory": lambda _: sqlite_store(":memory:"),
-    "sqlite-file": lambda folder: sqlite_store(folder / "gateway.db"),
-}
+#: Address of a PostgreSQL to test on, in place of our own. Taken out: it is no setting of the gateway.
+GIVEN = os.environ.pop("GTGATEWAY_TEST_POSTGRES", None)
 
 
 @pytest.fixture
@@ -21,10 +21,31 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One PostgreSQL server for all tests."""
+    with databases(tmp_path_factory.mktemp("postgres"), GIVEN) as made:
+        yield made
+
+
+@pytest.fixture
+def database(postgres: Databases) -> Iterator[str]:
+    """Address of an empty archive on PostgreSQL."""
+    with postgres.empty() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite-memory", "sqlite-file", "postgres"])
+def unopened(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store of each kind."""
+    if request.param == "postgres":
+        return postgres_store(request.getfixturevalue("database"))
+    return sqlite_store(":memory:" if request.param == "sqlite-memory" else tmp_path / "gateway.db")
+
+
+@pytest.fixture
+async def store(unopened: Store) -> AsyncIterator[Store]:
     """An open, empty store of each kind."""
-    made = STORES[request.param](tmp_path)
-    await made.open()
-    yield made
-    await made.close()
+    await unopened.open()
+    yield unopened
+    await unopened.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -28,6 +29,7 @@ from gtgateway.model.plan import (
 )
 from gtgateway.model.record import MunicipalRecord, RecordConsent, RecordPatient
 from gtgateway.model.route import Organisation, OrganisationKind, Residence, Role, Route, RouteEntry
+from gtgateway.store.postgres import PostgresStore
 from gtgateway.store.sqlite import SqliteStore
 
 SENDER = "5790000120017"
@@ -249,12 +251,17 @@ def summary_document(outcome: Outcome) -> bytes:
     return orjson.dumps([{"verdict": outcome.verdict}])
 
 
+#: What the stores of the tests keep; their clock stands still.
+KEEPING: dict[str, Any] = {
+    "record_document": record_document,
+    "summary_document": summary_document,
+    "clock": lambda: RECEIVED_AT,
+}
+
+
 def sqlite_store(path: str | Path, *, queue: int = 256) -> SqliteStore:
-    """A store that keeps the documents above; its clock stands still."""
-    return SqliteStore(
-        path,
-        record_document=record_document,
-        summary_document=summary_document,
-        queue=queue,
-        clock=lambda: RECEIVED_AT,
-    )
+    return SqliteStore(path, queue=queue, **KEEPING)
+
+
+def postgres_store(address: str, *, queue: int = 256, pooler: bool = False) -> PostgresStore:
+    return PostgresStore(address, queue=queue, pooler=pooler, **KEEPING)

@@ -1,13 +1,12 @@
-"""Keeping one judged message: what goes into which table. Runs in the writer's transaction, inside a savepoint."""
+"""Keeping one judged message: what goes into which table, whatever database stands behind the transaction."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import apsw
 import orjson
 from pydantic import TypeAdapter
 
@@ -18,7 +17,6 @@ from gtgateway.model.message import Action, Letter, Reading
 from gtgateway.model.outcome import EarlierAnswer, LetterOutcome, Outcome, Repeat, Verdict
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import Saved
-from gtgateway.store.queries import SQL
 
 ACKNOWLEDGEMENT = TypeAdapter(Acknowledgement)
 
@@ -58,6 +56,29 @@ class MessageRows:
     letters: tuple[LetterRows, ...]
 
 
+class Transaction(Protocol):
+    """An open transaction, spoken to in named queries and their values by name.
+
+    Its methods are coroutines for the sake of a database that is a network away.
+    """
+
+    async def ask(self, query: str, values: Row) -> Sequence[Sequence[Any]]:
+        """All rows of the answer."""
+        ...
+
+    async def insert(self, query: str, values: Row) -> int | None:
+        """Key of the new row; the database gives the value `id`. None when the row was there already."""
+        ...
+
+    async def put(self, query: str, *rows: Row) -> None:
+        """Run a query that answers nothing, once for each row."""
+        ...
+
+    def publish(self, entry: Row, delivery: Row | None = None) -> None:
+        """Write a feed entry, with its delivery, when its position can be given: as the transaction's last act."""
+        ...
+
+
 class LostRaceError(Exception):
     """Another request with the same message won; what this one wrote is rolled back."""
 
@@ -95,8 +116,12 @@ def rows_from(
     key: bytes,
     summary: bytes,
     record_document: Callable[[MunicipalRecord], bytes],
+    packed: Callable[[bytes], bytes] = bytes,
 ) -> MessageRows:
-    """Everything that will be written for an outcome; a body only when it was accepted (GOP-DATA-04)."""
+    """Everything that will be written for an outcome; a body only when it was accepted (GOP-DATA-04).
+
+    `packed` compresses the body for a database that does not do it well.
+    """
     reading, reply, receipt = outcome.reading, outcome.reply, outcome.envelope_receipt
     accepted = outcome.verdict is Verdict.ACCEPTED
     acknowledgement = outcome.acknowledgement
@@ -123,7 +148,7 @@ def rows_from(
         "receipt_type": receipt.media_type if receipt else None,
         "receipt_body": receipt.body if receipt else None,
         "summary": summary,
-        "body": body if accepted else None,
+        "body": packed(body) if accepted else None,
     }
     found: list[tuple[str | None, Finding]] = [(None, finding) for finding in outcome.findings]
     found += [(each.letter.head.letter_id, finding) for each in outcome.letters for finding in each.findings]
@@ -203,51 +228,44 @@ def _recipients(outcome: LetterOutcome) -> dict[str, Recipient] | None:
 # --- inside the transaction -------------------------------------------------------------------------------------------
 
 
-def fetch(db: apsw.Connection, query: str, values: Row) -> list[tuple[Any, ...]]:
-    """All rows of a named query."""
-    return db.execute(SQL[query], values).fetchall()
-
-
-def write_message(db: apsw.Connection, rows: MessageRows, *, supersede: bool) -> Saved:
+async def write_message(db: Transaction, rows: MessageRows, *, supersede: bool) -> Saved:
     """Keep a message. `supersede`: it may take over its key from a refused message with other content.
 
     Raises LostRaceError when another request was faster with the same message, and StoreUnavailable when the plan or
     the VANS envelope id was taken by another message meanwhile; the caller rolls back.
     """
     head = rows.message
-    db.execute(SQL["insert_message"], head)
-    message = db.last_insert_rowid()
+    message = await db.insert("insert_message", head)
     if head["message_key"] is not None:
-        _take_key(db, head, message, supersede)
+        await _take_key(db, {**head, "message": message, "supersede": supersede})
     if rows.vans is not None:
-        _take_vans_id(db, rows.vans, head, message)
-    db.executemany(SQL["insert_finding"], [{**row, "message": message} for row in rows.findings])
+        await _take_vans_id(db, {**head, **rows.vans, "message": message})
+    await db.put("insert_finding", *({**row, "message": message} for row in rows.findings))
     records: list[str] = []
     for letter in rows.letters:
         record = None
         if letter.plan is not None:
-            record_id, record = _keep_plan(db, letter, letter.plan, head, message)
+            record_id, record = await _keep_plan(db, letter, letter.plan, head, message)
             records.append(record_id)
         elif letter.copy:
-            record_id, record = _original(db, letter.letter["letter_id"], head)
+            record_id, record = await _original(db, letter.letter["letter_id"], head)
             records.append(record_id)
-        db.execute(SQL["insert_letter"], {**letter.letter, "message": message, "record": record})
+        await db.put("insert_letter", {**letter.letter, "message": message, "record": record})
     event = {"sender_gln": head["sender_gln"], "message": message, "kind": "answered", "detail": None}
-    db.execute(SQL["insert_message_event"], event)
+    await db.put("insert_message_event", event)
     return Saved(head["message_id"], tuple(records))
 
 
-def _take_key(db: apsw.Connection, head: Row, message: int, supersede: bool) -> None:
-    db.execute(SQL["take_message_key"], {**head, "message": message, "supersede": supersede})
-    if not db.changes():
-        raise LostRaceError(earlier_answer(*fetch(db, "earlier_by_key", head)[0]))
+async def _take_key(db: Transaction, key: Row) -> None:
+    if await db.insert("take_message_key", key) is None:
+        raise LostRaceError(earlier_answer(*(await db.ask("earlier_by_key", key))[0]))
 
 
-def _take_vans_id(db: apsw.Connection, vans: Row, head: Row, message: int) -> None:
-    db.execute(SQL["insert_vans_envelope"], {**vans, "message": message})
-    if db.changes() or head["repeat"] in _WITHOUT_KEY:
+async def _take_vans_id(db: Transaction, vans: Row) -> None:
+    # A refused repeat never holds the id; the query would be asked in vain.
+    if await db.insert("insert_vans_envelope", vans) is not None or vans["repeat"] in _WITHOUT_KEY:
         return
-    if fetch(db, "vans_id_used", {**head, **vans})[0][0]:
+    if (await db.ask("vans_id_used", vans))[0][0]:
         raise StoreUnavailable("The VANS envelope id was taken by another message meanwhile.")
 
 
@@ -264,20 +282,23 @@ def earlier_answer(
     )
 
 
-def _keep_plan(db: apsw.Connection, letter: LetterRows, plan: Row, head: Row, message: int) -> tuple[str, int]:
+async def _keep_plan(
+    db: Transaction, letter: LetterRows, plan: Row, head: Row, message: int | None
+) -> tuple[str, int | None]:
     """The next version of a plan with its record, deliveries and feed entries; record id and key of the record."""
     action = letter.letter["action"]
+    letter_id, received_at = letter.letter["letter_id"], head["received_at"]
+    had: set[str] = set()
     if action == Action.NEW:
-        db.execute(SQL["insert_plan"], plan)
-        if not db.changes():
-            return _original(db, letter.letter["letter_id"], head)
-        state, version, record_version = "active", 1, 1
-        place = {"plan": db.last_insert_rowid(), "message": message, "letter_id": letter.letter["letter_id"]}
+        plan_key = await db.insert("insert_plan", plan)
+        if plan_key is None:
+            return await _original(db, letter_id, head)
+        version = record_version = 1
+        place = {"plan": plan_key, "message": message, "letter_id": letter_id}
         record_id = str(uuid.uuid4())
-        db.execute(SQL["insert_record"], {**place, "record_id": record_id, "document": letter.document})
-        record = db.last_insert_rowid()
+        record = await db.insert("insert_record", {**place, "record_id": record_id, "document": letter.document})
     else:
-        found = fetch(db, "plan_to_change", plan)
+        found = await db.ask("plan_to_change", plan)
         if not found:
             raise StoreUnavailable("The plan to change is not stored.")
         ((plan_key, version, record, record_id, record_version),) = found
@@ -285,56 +306,47 @@ def _keep_plan(db: apsw.Connection, letter: LetterRows, plan: Row, head: Row, me
         version, record_version = version + 1, record_version + 1
         if letter.plan_version not in (None, version):
             raise StoreUnavailable("The plan was changed by another message meanwhile.")
-        place = {"plan": plan_key, "message": message, "letter_id": letter.letter["letter_id"]}
-        db.execute(SQL["update_plan"], {**plan, **place, "state": state, "version": version})
+        place = {"plan": plan_key, "message": message, "letter_id": letter_id}
+        await db.put("update_plan", {**plan, **place, "state": state, "version": version})
         change = {"record": record, "version": record_version, "state": state, "document": letter.document}
-        db.execute(SQL["update_record"], {**place, **change})
-    received_at = head["received_at"]
-    db.execute(SQL["insert_plan_version"], {**place, "version": version, "action": action, "received_at": received_at})
-    _send(db, letter, {**place, "record": record, "plan_version": version, "updated_at": received_at}, record_version)
+        await db.put("update_record", {**place, **change})
+        had = {organisation for (organisation,) in await db.ask("access", change)}
+        await db.put("cancel_deliveries", {**place, "updated_at": received_at})
+    await db.put("insert_plan_version", {**place, "version": version, "action": action, "received_at": received_at})
+    delivery = {**place, "record": record, "plan_version": version, "updated_at": received_at}
+    await _send(db, letter, delivery, record_version, had)
     return record_id, record
 
 
-def _send(db: apsw.Connection, letter: LetterRows, delivery: Row, version: int) -> None:
+async def _send(db: Transaction, letter: LetterRows, delivery: Row, version: int, had: Set[str]) -> None:
     """Access, feed entries and deliveries of a plan version for everybody that gains, keeps or loses it."""
-    record = delivery["record"]
-    had = {organisation for (organisation,) in fetch(db, "access", delivery)}
-    if had:
-        db.execute(SQL["cancel_deliveries"], delivery)
     recipients = letter.recipients
     if recipients is None:  # a withdrawal without a route reaches whoever has the plan
         recipients = {
             organisation: Recipient(name, tuple(orjson.loads(roles)))
-            for organisation, name, roles in fetch(db, "last_recipients", delivery)
+            for organisation, name, roles in await db.ask("last_recipients", delivery)
         }
+    entry = {"record": delivery["record"], "version": version}
     for organisation in sorted(had - recipients.keys()):
-        entry = {"organisation": organisation, "record": record, "version": version, "change": "access_ended"}
-        db.execute(SQL["end_access"], entry)
-        db.execute(SQL["insert_feed_entry"], entry)
+        await db.put("end_access", {**entry, "organisation": organisation})
+        db.publish({**entry, "organisation": organisation, "change": "access_ended"})
+    await db.put("grant_access", *({**entry, "organisation": organisation} for organisation in recipients))
     kept = "withdrawn" if letter.letter["action"] == Action.WITHDRAWAL else "corrected"
     for organisation, recipient in recipients.items():
         change = kept if organisation in had else "new"
-        entry = {"organisation": organisation, "record": record, "version": version, "change": change}
-        db.execute(SQL["grant_access"], entry)
-        db.execute(SQL["insert_feed_entry"], entry)
-        db.execute(
-            SQL["insert_delivery"],
-            {
-                **delivery,
-                "organisation": organisation,
-                "organisation_name": recipient.name,
-                "roles": orjson.dumps(recipient.roles).decode(),
-                "position": db.last_insert_rowid(),
-            },
+        roles = orjson.dumps(recipient.roles).decode()
+        db.publish(
+            {**entry, "organisation": organisation, "change": change},
+            {**delivery, "organisation": organisation, "organisation_name": recipient.name, "roles": roles},
         )
 
 
-def _original(db: apsw.Connection, letter_id: str, head: Row) -> tuple[str, int]:
+async def _original(db: Transaction, letter_id: str, head: Row) -> tuple[str, int]:
     """Record id and key of the record that a copy belongs to.
 
     Raises LostRaceError when the letter came before to the same receiver, in another message: its answer stands.
     """
-    found = fetch(db, "earlier_by_letter", {**head, "letter_id": letter_id})
+    found = await db.ask("earlier_by_letter", {**head, "letter_id": letter_id})
     if not found:
         raise StoreUnavailable("The plan was stored by another message meanwhile.")
     for *earlier, copy, _, _ in found:

@@ -5,35 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 import orjson
 
-from gtgateway.errors import ConfigurationError, GatewayError, StoreUnavailable
-from gtgateway.model.acknowledgement import Reply
-from gtgateway.model.delivery import Delivery, DeliveryState
-from gtgateway.model.message import Letter, OriginalRef, Reading
-from gtgateway.model.outcome import ActivePlan, EarlierAnswer, Known, Outcome, Repeat
-from gtgateway.model.record import MunicipalRecord
-from gtgateway.store.base import FeedEntry, FeedPage, Saved, StoredMessage, StoredRecord
+from gtgateway.errors import ConfigurationError, StoreUnavailable
+from gtgateway.store.archive import SqlArchive
 from gtgateway.store.migrating import migrate_file, migrate_memory
 from gtgateway.store.ownership import take_ownership
-from gtgateway.store.queries import SQL
-from gtgateway.store.saving import (
-    LostRaceError,
-    earlier_answer,
-    fetch,
-    patient_of,
-    plan_id_of,
-    receiver_gln_of,
-    rows_from,
-    sender_gln_of,
-    write_message,
-)
+from gtgateway.store.queries import queries_of
+from gtgateway.store.saving import Row, Transaction
 from gtgateway.store.writer import GroupWriter, as_gateway_error
 
 T = TypeVar("T")
@@ -41,42 +25,25 @@ T = TypeVar("T")
 MEMORY = ":memory:"
 BUSY_MILLISECONDS = 5_000
 
+#: Every query of the archive in the words of SQLite.
+SQL = queries_of("sqlite")
 
-class SqliteStore:
+
+class SqliteStore(SqlArchive):
     """The store on one SQLite file, or in memory for tests.
 
     One process owns the file. All writes go through one thread (`GroupWriter`); reads take microseconds and run in the
     event loop, on a connection of their own that sees what is committed.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        record_document: Callable[[MunicipalRecord], bytes],
-        summary_document: Callable[[Outcome], bytes],
-        queue: int = 256,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """`path`: a file, made when it is missing, or `:memory:`. `queue`: most writes that may wait.
-
-        `record_document` and `summary_document` make the JSON that is kept of a record and of an outcome: objects, in
-        UTF-8.
-        """
+    def __init__(self, path: str | Path, **keeping: Any) -> None:
+        """`path`: a file, made when it is missing, or `:memory:`; the rest as `SqlArchive` takes it."""
+        super().__init__(**keeping)
         self._path = str(path)
-        self._record_document = record_document
-        self._summary_document = summary_document
-        self._queue = queue
-        self._clock = clock
         self._owner: int | None = None
         self._reader: apsw.Connection | None = None
         self._writing: apsw.Connection | None = None
         self._writer: GroupWriter | None = None
-        self._patient_key = b""
-        self._newest = 0
-        self._grown = asyncio.Event()
-
-    # --- opening ------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Take ownership, migrate, connect. Raises ConfigurationError."""
@@ -90,10 +57,7 @@ class SqliteStore:
             await self.close()
             raise
         self._writer = GroupWriter(self._writing, self._queue, self._committed)
-        key = {"name": "patient_key", "value": secrets.token_bytes(32)}
-        await self._write(lambda db: db.execute(SQL["insert_meta"], key))
-        self._patient_key = self._read("meta", name="patient_key")[0][0]
-        self._committed()
+        await self._keep_patient_key()
 
     def _prepare(self) -> str:
         """The name to connect to: of a migrated file that is ours, or of a fresh database in memory."""
@@ -117,252 +81,63 @@ class SqliteStore:
             os.close(self._owner)
             self._owner = None
 
-    async def ready(self) -> bool:
-        """True when a write would succeed: one was just made."""
-        try:
-            await self._write(lambda db: db.execute(SQL["prove_writable"], {"now": self._clock().isoformat().encode()}))
-        except GatewayError:
-            return False
-        return True
+    async def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        return self._fetch(query, values)
 
-    def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a named query. Raises StoreUnavailable."""
+    def _fetch(self, query: str, values: Row) -> list[tuple[Any, ...]]:
         if self._reader is None:
             raise StoreUnavailable("It is not open.")
         try:
-            return fetch(self._reader, query, values)
+            return self._reader.execute(SQL[query], values).fetchall()
         except apsw.Error as error:
             raise as_gateway_error(error) from error
 
-    async def _write(self, job: Callable[[apsw.Connection], T]) -> T:
-        """The result of a write when it is durable; raises as `GroupWriter.write`."""
+    async def _write(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
         if self._writer is None:
             raise StoreUnavailable("It is not open.")
-        return await self._writer.write(job)
+        return await self._writer.write(lambda db: _at_once(job(SqliteTransaction(db))))
 
     def _committed(self) -> None:
-        """Wake whoever waits for the feed when it has grown."""
-        newest = self._read("newest")[0][0]
-        if newest > self._newest:
-            self._newest = newest
-            grown, self._grown = self._grown, asyncio.Event()
-            grown.set()
+        self._grow(self._fetch("newest", {})[0][0])
 
-    # --- judging and saving -------------------------------------------------------------------------------------------
+    def _several(self, values: Collection[str]) -> str:
+        return orjson.dumps(sorted(values)).decode()
 
-    async def known(self, reading: Reading) -> Known:
-        """What the archive knows of a reading: earlier answer, VANS id, copy, the patient's open plans."""
-        answer = self._by_key(reading)
-        copy_of = None
-        if answer is None and reading.letters and sender_gln_of(reading):
-            answer, copy_of = self._by_letters(reading)
-        return Known(
-            answer=answer,
-            vans_id_used=self._vans_id_used(reading),
-            copy_of=copy_of,
-            active_plans={letter.head.letter_id: self._active_plans(reading, letter) for letter in reading.letters},
-        )
 
-    def _by_key(self, reading: Reading) -> EarlierAnswer | None:
-        found = self._read("earlier_by_key", message_key=reading.message_key)
-        return earlier_answer(*found[0]) if found else None
+class SqliteTransaction:
+    """A transaction on the connection of the thread that writes. It holds the write lock, and never waits."""
 
-    def _by_letters(self, reading: Reading) -> tuple[EarlierAnswer | None, str | None]:
-        """The answer to a letter that came before to this receiver, or the record when all came to others (copies).
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
 
-        The first happens when a letter comes again in another grouping: then only the key of the message is new.
-        """
-        originals = []
-        for letter in reading.letters:
-            found = self._read(
-                "earlier_by_letter",
-                letter_id=letter.head.letter_id,
-                sender_gln=sender_gln_of(reading),
-                receiver_gln=receiver_gln_of(reading),
-            )
-            for *earlier, copy, record_id, _ in found:
-                if not copy:
-                    return earlier_answer(*earlier), None
-                originals.append((letter, record_id))
-        all_copies = {id(letter) for letter, _ in originals} == {id(letter) for letter in reading.letters}
-        return None, originals[0][1] if all_copies else None
+    async def ask(self, query: str, values: Row) -> list[tuple[Any, ...]]:
+        return self._db.execute(SQL[query], values).fetchall()
 
-    def _vans_id_used(self, reading: Reading) -> bool:
-        vans = reading.vans
-        return vans is not None and bool(
-            self._read(
-                "vans_id_used",
-                sender_id=vans.sender_id,
-                envelope_id=vans.envelope_id,
-                message_key=reading.message_key,
-                body_digest=reading.digest,
-            )[0][0]
-        )
+    async def insert(self, query: str, values: Row) -> int | None:
+        return self._insert(query, values)
 
-    def _active_plans(self, reading: Reading, letter: Letter) -> tuple[ActivePlan, ...]:
-        patient = patient_of(letter, self._patient_key)
-        if patient is None:
-            return ()
-        found = self._read(
-            "active_plans", patient=patient, sender_gln=sender_gln_of(reading), plan_id=plan_id_of(letter)
-        )
-        return tuple(ActivePlan(f"{sender_gln}|{plan_id}", *facts) for sender_gln, plan_id, *facts in found)
+    def _insert(self, query: str, values: Row) -> int | None:
+        new: int | None = self._db.execute(SQL[query], {"id": None, **values}).get
+        return new
 
-    async def save(self, outcome: Outcome, body: bytes, client: str) -> Saved:
-        """Keep a judged message in one transaction; see `Store.save`."""
-        if outcome.repeat is Repeat.REPLAY:
-            return self._replayed(outcome.reading)
-        rows = rows_from(
-            outcome, body, client, self._patient_key, self._summary_document(outcome), self._record_document
-        )
-        supersede = outcome.repeat is Repeat.CHANGED_AFTER_REFUSAL
-        try:
-            return await self._write(lambda db: write_message(db, rows, supersede=supersede))
-        except LostRaceError as lost:
-            return Saved(lost.earlier.message_id, earlier=lost.earlier)
+    async def put(self, query: str, *rows: Row) -> None:
+        self._db.executemany(SQL[query], rows)
 
-    def _replayed(self, reading: Reading) -> Saved:
-        found = self._read("records_of_key", message_key=reading.message_key)
-        return Saved(found[0][0], tuple(record_id for _, record_id in found if record_id is not None))
+    def publish(self, entry: Row, delivery: Row | None = None) -> None:
+        position = self._insert("insert_feed_entry", entry)  # nobody can pass: the write lock is held
+        if delivery is not None:
+            self._db.execute(SQL["insert_delivery"], {**delivery, "position": position})
 
-    async def save_receipt(self, original: OriginalRef, digest: str, received_at: datetime, client: str) -> bool:
-        """Keep a received receipt; True when it quotes the envelope of one of our delivery attempts."""
-        found = self._read("attempt_of_receipt", envelope_id=original.envelope_id)
-        attempt = found[0][0] if found else None
-        row = {
-            "body_digest": digest,
-            "envelope_id": original.envelope_id,
-            "letter_ids": orjson.dumps(original.letter_ids).decode(),
-            "sender_gln": original.sender_gln,
-            "receiver_gln": original.receiver_gln,
-            "positive": original.positive,
-            "refuse_code": original.refuse_code,
-            "received_at": received_at.isoformat(),
-            "client": client,
-            "attempt": attempt,
-        }
-        await self._write(lambda db: db.execute(SQL["insert_receipt"], row))
-        return attempt is not None
 
-    # --- showing ------------------------------------------------------------------------------------------------------
-
-    async def message(self, message_id: str) -> StoredMessage | None:
-        """A received message as its sender may see it."""
-        found = self._read("message", message_id=message_id)
-        if not found:
-            return None
-        ((message, sender, receiver, format, verdict, received_at, envelope_id, content, body, client, summary),) = (
-            found
-        )
-        letters = self._read("letters_of_message", message=message)
-        return StoredMessage(
-            message_id,
-            sender,
-            receiver,
-            format,
-            verdict,
-            datetime.fromisoformat(received_at),
-            envelope_id,
-            tuple(letter_id for letter_id, _ in letters),
-            content,
-            body,
-            client,
-            summary,
-            tuple(record_id for _, record_id in letters if record_id is not None),
-            tuple(_delivery(*row) for row in self._read("deliveries_of_message", message=message)),
-        )
-
-    async def answer(self, message_id: str, layer: str = "letter") -> Reply | None:
-        """The stored answer of a layer, `letter` or `envelope`."""
-        found = self._read("envelope_answer" if layer == "envelope" else "letter_answer", message_id=message_id)
-        return Reply(*found[0]) if found else None
-
-    async def body(self, message_id: str) -> bytes | None:
-        """The received bytes, exactly; None for a refused message."""
-        found = self._read("body", message_id=message_id)
-        return found[0][0] if found else None
-
-    async def record(self, record_id: str) -> StoredRecord | None:
-        """A record with who may read it now."""
-        found = self._read("record", record_id=record_id)
-        if not found:
-            return None
-        record, version, document, message_id, letter_id, state = found[0]
-        organisations = frozenset(organisation for (organisation,) in self._read("access", record=record))
-        return StoredRecord(
-            record_id, version, _identified(document, record_id, version), message_id, organisations, letter_id, state
-        )
-
-    # --- feed ---------------------------------------------------------------------------------------------------------
-
-    async def feed(self, organisations: Collection[str], after: int, limit: int) -> FeedPage:
-        """Entries after a position, those of one record folded into the latest.
-
-        At the end of the feed `next` is the newest position of all: nothing smaller can come later, and whoever waits
-        from there is woken by new entries only.
-        """
-        newest = self._read("newest")[0][0]  # before the page: what it counts is then in the page
-        asking = _json(organisations)
-        rows = self._read("feed", organisations=asking, after=after, limit=limit + 1)
-        page = rows[:limit]
-        folded: dict[int, tuple[int, str, str]] = {}
-        for position, organisation, change, record, readable in page:
-            # Lost here but readable through another of the organisations, or lost on a later page: no change to show.
-            if readable == (change != "access_ended"):
-                folded.pop(record, None)
-                folded[record] = (position, organisation, change)
-        entries = tuple(self._entry(record, *entry) for record, entry in folded.items())
-        more = len(rows) > limit
-        last = page[-1][0] if page else after
-        return FeedPage(entries, last if more else max(last, newest), more)
-
-    def _entry(self, record: int, position: int, organisation: str, change: str) -> FeedEntry:
-        record_id, version, document = self._read("feed_record", record=record)[0]
-        content = None if change == "access_ended" else _identified(document, record_id, version)
-        return FeedEntry(position, organisation, change, record_id, version, content)
-
-    async def newest(self, organisations: Collection[str]) -> int:
-        """Position of the newest entry for any of them, 0 when there is none."""
-        newest: int = self._read("newest_for", organisations=_json(organisations))[0][0]
-        return newest
-
-    async def wait_for_feed(self, after: int, seconds: float) -> None:
-        """Return when an entry past `after` was committed, or after `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self._newest <= after:
-                    await self._grown.wait()
-        except TimeoutError:
-            return
-
-    async def mark_sent(self, organisations: Collection[str], position: int) -> None:
-        """Pending deliveries up to `position` become sent."""
-        await self._move(organisations, position, DeliveryState.PENDING, DeliveryState.SENT, self._clock())
-
-    async def mark_delivered(self, organisations: Collection[str], position: int, at: datetime) -> None:
-        """Sent deliveries up to `position` become delivered; those never sent stay as they are."""
-        await self._move(organisations, position, DeliveryState.SENT, DeliveryState.DELIVERED, at)
-
-    async def _move(
-        self, organisations: Collection[str], position: int, before: DeliveryState, after: DeliveryState, at: datetime
-    ) -> None:
-        values = {
-            "organisations": _json(organisations),
-            "position": position,
-            "before": before,
-            "after": after,
-            "at": at.isoformat(),
-        }
-        # Most pages and cursors change nothing, and then nothing is written.
-        if not self._read("deliveries_to_move", **values)[0][0]:
-            return
-
-        def move(db: apsw.Connection) -> None:
-            db.execute(SQL["move_deliveries"], values)
-            if after is DeliveryState.DELIVERED:
-                db.execute(SQL["move_pull_cursors"], values)
-
-        await self._write(move)
+def _at_once(work: Awaitable[T]) -> T:
+    """The result of a coroutine that never waits, without an event loop."""
+    steps = work.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise RuntimeError("It waits.")
 
 
 def _connect(name: str) -> apsw.Connection:
@@ -379,27 +154,3 @@ def _connect(name: str) -> apsw.Connection:
     except apsw.Error as error:
         raise ConfigurationError(f"The database cannot be opened: {type(error).__name__}.") from error
     return connection
-
-
-def _json(organisations: Collection[str]) -> str:
-    return orjson.dumps(sorted(organisations)).decode()
-
-
-def _identified(document: bytes, record_id: str, version: int) -> bytes:
-    """The JSON object with `record_id` and `version` as its first members."""
-    return b'{"record_id":"%s","version":%d,' % (record_id.encode("ascii"), version) + document.lstrip()[1:]
-
-
-def _delivery(
-    record_id: str, version: int, organisation: str, name: str, roles: str, state: str, attempts: int, updated_at: str
-) -> Delivery:
-    return Delivery(
-        record_id,
-        version,
-        organisation,
-        name,
-        tuple(orjson.loads(roles)),
-        DeliveryState(state),
-        attempts,
-        datetime.fromisoformat(updated_at),
-    )

@@ -1,28 +1,9 @@
 -- name: insert_feed_entry
-INSERT INTO feed_entry (organisation, record, version, change) VALUES (:organisation, :record, :version, :change);
-
--- name: feed
--- Entries after a position for any of the organisations, and whether one of them may read the record now.
--- The inner LIMIT per organisation keeps a page's cost independent of how much is waiting.
-SELECT position, feed_entry.organisation, change, feed_entry.record, EXISTS (
-    SELECT 1 FROM record_access
-    WHERE record_access.record = feed_entry.record
-    AND record_access.organisation IN (SELECT value FROM json_each(:organisations))
-) AS readable
-FROM json_each(:organisations) AS asking
-JOIN feed_entry ON position IN (
-    SELECT position FROM feed_entry
-    WHERE organisation = asking.value AND position > :after ORDER BY position LIMIT :limit
-)
-ORDER BY position LIMIT :limit;
+INSERT INTO feed_entry (position, organisation, record, version, change)
+VALUES (:id, :organisation, :record, :version, :change) RETURNING position;
 
 -- name: feed_record
 SELECT record_id, version, document FROM record WHERE id = :record;
-
--- name: newest_for
-SELECT coalesce(max((
-    SELECT max(position) FROM feed_entry WHERE organisation = asking.value
-)), 0) FROM json_each(:organisations) AS asking;
 
 -- name: newest
 SELECT coalesce(max(position), 0) FROM feed_entry;
@@ -52,22 +33,3 @@ FROM plan_version
 JOIN delivery ON delivery.plan = plan_version.plan AND delivery.plan_version = plan_version.version
 JOIN record ON record.id = delivery.record
 WHERE plan_version.message = :message ORDER BY delivery.id;
-
--- name: deliveries_to_move
--- Whether a page or a cursor changes anything: most do not, and then nothing is written.
-SELECT EXISTS (
-    SELECT 1 FROM delivery
-    WHERE organisation IN (SELECT value FROM json_each(:organisations)) AND position <= :position
-    AND state IN ('pending', 'sent') AND state = :before
-);
-
--- name: move_deliveries
-UPDATE delivery SET state = :after, updated_at = :at
-WHERE organisation IN (SELECT value FROM json_each(:organisations)) AND position <= :position
-AND state IN ('pending', 'sent') AND state = :before;
-
--- name: move_pull_cursors
-INSERT INTO pull_cursor (organisation, position, moved_at)
-SELECT value, :position, :at FROM json_each(:organisations) WHERE true
-ON CONFLICT (organisation) DO UPDATE SET position = excluded.position, moved_at = excluded.moved_at
-WHERE excluded.position > pull_cursor.position;

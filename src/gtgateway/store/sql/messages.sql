@@ -12,14 +12,6 @@ FROM letter JOIN message ON message.id = letter.message JOIN record ON record.id
 WHERE letter.letter_id = :letter_id AND sender_gln = :sender_gln
 ORDER BY message.id;
 
--- name: vans_id_used
--- Whether a VANS envelope id came on another message than this one.
-SELECT EXISTS (
-    SELECT 1 FROM vans_envelope JOIN message ON message.id = vans_envelope.message
-    WHERE vans_envelope.sender_id = :sender_id AND vans_envelope.envelope_id = :envelope_id
-    AND (message_key IS NOT :message_key OR (message_key IS NULL AND body_digest <> :body_digest))
-);
-
 -- name: active_plans
 -- Open plans of a patient other than the plan itself.
 SELECT sender_gln, plan_id, discharged_on, episode_of_care_id, main_diagnosis
@@ -29,14 +21,14 @@ ORDER BY id;
 
 -- name: insert_message
 INSERT INTO message (
-    message_id, message_key, sender_gln, receiver_gln, envelope_id, format, verdict, repeat, received_at, client,
+    id, message_id, message_key, sender_gln, receiver_gln, envelope_id, format, verdict, repeat, received_at, client,
     content_digest, body_digest, size, acknowledgement, answer_status, answer_type, answer_body,
     receipt_status, receipt_type, receipt_body, summary, body
 ) VALUES (
-    :message_id, :message_key, :sender_gln, :receiver_gln, :envelope_id, :format, :verdict, :repeat, :received_at, :client,
+    :id, :message_id, :message_key, :sender_gln, :receiver_gln, :envelope_id, :format, :verdict, :repeat, :received_at, :client,
     :content_digest, :body_digest, :size, :acknowledgement, :answer_status, :answer_type, :answer_body,
     :receipt_status, :receipt_type, :receipt_body, :summary, :body
-);
+) RETURNING id;
 
 -- name: take_message_key
 -- Becomes the deciding message, or takes over from a refused one with other content; changes nothing otherwise.
@@ -45,11 +37,12 @@ ON CONFLICT (message_key) DO UPDATE SET message = excluded.message
 WHERE :supersede AND EXISTS (
     SELECT 1 FROM message AS earlier
     WHERE earlier.id = message_key.message AND earlier.verdict = 'rejected' AND earlier.content_digest <> :content_digest
-);
+)
+RETURNING message;
 
 -- name: insert_vans_envelope
 INSERT INTO vans_envelope (sender_id, envelope_id, message) VALUES (:sender_id, :envelope_id, :message)
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING RETURNING message;
 
 -- name: insert_letter
 INSERT INTO letter (

@@ -1,15 +1,10 @@
 -- name: insert_plan
 -- A new plan; changes nothing when the sender has one of that id.
 INSERT INTO plan (
-    sender_gln, plan_id, patient, state, discharged_on, episode_of_care_id, main_diagnosis, version
+    id, sender_gln, plan_id, patient, state, discharged_on, episode_of_care_id, main_diagnosis, version
 ) VALUES (
-    :sender_gln, :plan_id, :patient, 'active', :discharged_on, :episode_of_care_id, :main_diagnosis, 1
-) ON CONFLICT DO NOTHING;
-
--- name: plan_to_change
-SELECT plan.id, plan.version, record.id, record.record_id, record.version
-FROM plan JOIN record ON record.plan = plan.id
-WHERE sender_gln = :sender_gln AND plan_id = :plan_id;
+    :id, :sender_gln, :plan_id, :patient, 'active', :discharged_on, :episode_of_care_id, :main_diagnosis, 1
+) ON CONFLICT (sender_gln, plan_id) DO NOTHING RETURNING id;
 
 -- name: update_plan
 UPDATE plan
@@ -22,8 +17,8 @@ INSERT INTO plan_version (plan, version, message, letter_id, action, received_at
 VALUES (:plan, :version, :message, :letter_id, :action, :received_at);
 
 -- name: insert_record
-INSERT INTO record (record_id, plan, version, message, letter_id, state, document)
-VALUES (:record_id, :plan, 1, :message, :letter_id, 'active', :document);
+INSERT INTO record (id, record_id, plan, version, message, letter_id, state, document)
+VALUES (:id, :record_id, :plan, 1, :message, :letter_id, 'active', :document) RETURNING id;
 
 -- name: update_record
 -- The next version; a withdrawal without a new document keeps the last one.
