@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "security": {"security", "routing", "model", "errors"},
 }
 EDGES = {
-    "api": {"api", "bootstrap", "catalogue", "convert", "errors", "logs", "mappers", "model", "pipeline", "receive"}
+    "api": {"acknowledgements", "api", "bootstrap", "catalogue", "convert", "errors", "logs", "mappers", "model", "pipeline", "receive"}
     | {"routing", "security", "store"},
     "pipeline": {"acknowledgements", "law", "mappers", "model", "parsers", "residence", "routing", "validators"},
 }

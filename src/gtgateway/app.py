@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gtgateway import __version__
-from gtgateway.api import catalogues, checks, health, messages, records
+from gtgateway.api import catalogues, checks, fhir, health, messages, records
 from gtgateway.api.problems import (
     BAD_REQUEST,
     INTERNAL,
@@ -22,10 +22,11 @@ from gtgateway.api.problems import (
     NOT_FOUND,
     UNAVAILABLE,
     ProblemError,
+    answer,
     problem_response,
 )
 from gtgateway.bootstrap import Gateway
-from gtgateway.errors import Overloaded, StoreUnavailable
+from gtgateway.errors import Overloaded, SendAgain, StoreUnavailable
 from gtgateway.logs import log
 
 
@@ -50,28 +51,33 @@ def create_app(gateway: Gateway) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.gateway = gateway
-    for each in (messages, records, checks, catalogues, health):
+    for each in (messages, records, checks, fhir, catalogues, health):
         app.include_router(each.router)
 
     @app.exception_handler(ProblemError)
-    async def problem(_: Request, error: ProblemError) -> Response:
-        return error.response()
+    async def problem(request: Request, error: ProblemError) -> Response:
+        return answer(request, error.problem, (), **error.values)
 
     @app.exception_handler(RequestValidationError)
-    async def wrong_call(_: Request, error: RequestValidationError) -> Response:
+    async def wrong_call(request: Request, error: RequestValidationError) -> Response:
         # Names the parameters, never their values.
         names = ", ".join(sorted({str(fault["loc"][-1]) for fault in error.errors()}))
-        return problem_response(BAD_REQUEST, reason=names)
+        return answer(request, BAD_REQUEST, reason=names)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        return problem_response(NOT_ALLOWED_METHOD if error.status_code == 405 else NOT_FOUND)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return answer(request, NOT_ALLOWED_METHOD if error.status_code == 405 else NOT_FOUND)
 
     @app.exception_handler(StoreUnavailable)
     @app.exception_handler(Overloaded)
-    async def unavailable(_: Request, error: Exception) -> Response:
+    async def unavailable(request: Request, error: Exception) -> Response:
         log.warning("unavailable", reason=type(error).__name__)
-        return problem_response(UNAVAILABLE)
+        return answer(request, UNAVAILABLE)
+
+    @app.exception_handler(SendAgain)
+    async def send_again(_: Request, error: SendAgain) -> Response:
+        log.warning("unavailable", reason=type(error.__cause__).__name__)
+        return Response(error.reply.body, error.reply.status, {"Retry-After": "5"}, error.reply.media_type)
 
     app.add_middleware(Guard)
     return app

@@ -74,6 +74,8 @@ def serve(
     settings = settings_with_samples() if dev else load_settings()
     if workers > 1 and settings.store.startswith("sqlite"):
         fail("The embedded store belongs to one process: --workers above 1 needs GTGATEWAY_STORE=postgresql://….")
+    if workers > 1 and dev:
+        fail("Development mode is one process: --dev without --workers.")
     if dev and not is_loopback(host):
         fail(f"Development mode answers on loopback only, not on {host}.")
     configure_logs(readable=dev)
@@ -82,7 +84,15 @@ def serve(
         typer.secho("DEVELOPMENT MODE: anyone on this machine may act for any organisation.", fg="red", err=True)
     typer.echo(f"gtgateway on http://{host}:{port}", err=True)
     uvicorn.run(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=30
+        app if workers == 1 else "gtgateway.worker:app_from_environment",
+        factory=workers > 1,
+        workers=workers,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
     )
 
 
@@ -198,7 +208,7 @@ def convert(
     outcome = assess(content(file), tools, at, regard=Regard.ARCHIVE if archive else Regard.LIVE)
     made = None
     if outcome.letters and outcome.reading.envelope:
-        made = render(outcome.letters[0], outcome.reading.envelope, to, at)
+        made = render(outcome.letters[0], outcome.reading.envelope, to, at, tools.directory)
     if made is None:
         show(file, outcome)
         fail(f"{file} cannot be converted to {to}.", 2 if outcome.verdict is Verdict.UNREADABLE else 1)
@@ -215,7 +225,7 @@ def convert(
 def sample(
     level: Level = Level.ALMEN,
     discharged: Annotated[str | None, typer.Option(help="Day of discharge, yyyy-mm-dd; today if not given.")] = None,
-    format: Annotated[Target, typer.Option(help="ggop or xdis91.")] = Target.GGOP,
+    format: Annotated[Target, typer.Option(help="ggop, xdis91, fhir or fhir-xml.")] = Target.GGOP,
     seed: int = 0,
     count: Annotated[int, typer.Option(min=1)] = 1,
     faults: Annotated[str | None, typer.Option(help="Plant the fault that this rule finds.")] = None,
@@ -233,7 +243,9 @@ def sample(
             typer.echo(body, nl=False)
         else:
             output.mkdir(parents=True, exist_ok=True)
-            (output / f"{level}-{day}-{seed}-{number:04d}.xml").write_bytes(body)
+            (output / f"{level}-{day}-{seed}-{number:04d}.{'json' if format is Target.FHIR else 'xml'}").write_bytes(
+                body
+            )
 
 
 def content(file: Path) -> bytes:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
 
 from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
+from gtgateway.mappers.fhir_from_plan import fhir_from_plan
 from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.json_from_model import to_json
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
 from gtgateway.model.outcome import LetterOutcome
+from gtgateway.model.plan import RehabilitationPlan
+from gtgateway.parsers.fhir_codec import to_xml
+from gtgateway.routing.directory import Directory
 
 
 class Target(StrEnum):
@@ -20,6 +28,8 @@ class Target(StrEnum):
     RECORD = "record"  #: municipal record, JSON; only for an accepted message
     GGOP = "ggop"  #: MedCom XML
     XDIS91 = "xdis91"  #: clinical e-mail, MedCom XML
+    FHIR = "fhir"  #: GOP message Bundle, JSON
+    FHIR_XML = "fhir-xml"  #: the same as XML
     HTML = "html"  #: readable plan
 
     @property
@@ -29,11 +39,15 @@ class Target(StrEnum):
                 return "application/json"
             case Target.GGOP | Target.XDIS91:
                 return "application/xml"
+            case Target.FHIR:
+                return "application/fhir+json"
+            case Target.FHIR_XML:
+                return "application/fhir+xml"
             case Target.HTML:
                 return "text/html; charset=utf-8"
 
 
-def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime) -> bytes | None:
+def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime, directory: Directory) -> bytes | None:
     """One letter in a format, or None when it cannot be made.
 
     A plan that the law refuses can still be converted; a record needs acceptance.
@@ -61,5 +75,23 @@ def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime) 
                 sent_at=sent_at,
                 wants_positive_receipt=envelope.wants_positive_receipt,
             )
+        case Target.FHIR | Target.FHIR_XML:
+            bundle = fhir_message(plan, envelope, sent_at, directory)
+            return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
         case Target.HTML:
             return html_from_plan(plan, letter.record).encode("utf-8")
+
+
+def fhir_message(
+    plan: RehabilitationPlan, envelope: Envelope, sent_at: datetime, directory: Directory
+) -> dict[str, Any]:
+    """The plan as a GOP message Bundle. The same letter gives the same ids; `directory` knows SOR codes and GLNs."""
+    name = f"{envelope.sender.gln}#{plan.plan_id}"
+    return fhir_from_plan(
+        plan,
+        message_id=str(uuid5(NAMESPACE_URL, f"{name} message")),
+        bundle_id=str(uuid5(NAMESPACE_URL, f"{name} {envelope.envelope_id}")),
+        sent_at=sent_at,
+        known=lambda party: directory.resolve(party, plan.discharged_on),
+        earlier=name,
+    )

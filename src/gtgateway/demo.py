@@ -28,6 +28,7 @@ from gtgateway.convert import Target
 from gtgateway.logs import configure_logs
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.parsers.fhir_codec import from_xml
 from gtgateway.samples import ODENSE, OUH, sample_message, sample_plan, sent_at
 from gtgateway.settings import Settings
 
@@ -67,7 +68,12 @@ class Demo:
         return answer
 
     def _receipt(self, answer: httpx.Response) -> str | None:
-        if not answer.content or "xml" not in answer.headers.get("content-type", ""):
+        media_type = answer.headers.get("content-type", "")
+        if "fhir" in media_type:
+            return self._acknowledgement(
+                answer.json() if "json" in media_type else from_xml(etree.fromstring(answer.content))
+            )
+        if not answer.content or "xml" not in media_type:
             return None
         root = etree.fromstring(answer.content)
         data = root.find(".//{*}Data")
@@ -79,6 +85,13 @@ class Demo:
                 if text.strip():
                     self.say(f"« {text.strip()}")
         return code
+
+    def _acknowledgement(self, bundle: dict[str, Any]) -> str | None:
+        resources = [entry["resource"] for entry in bundle.get("entry", [])]
+        for resource in resources:
+            for issue in resource.get("issue", []):
+                self.say(f"« {issue['details']['text']}")
+        return next((each["response"]["code"] for each in resources if "response" in each), None)
 
 
 def run_demo(settings_from: Callable[..., Settings], *, once: bool, port: int = 0) -> int:
@@ -157,8 +170,16 @@ def play(demo: Demo) -> None:
         201,
         "XCTL03",
     )
+    fhir = sample_message(Level.ALMEN, yesterday, Target.FHIR, number=5)
+    demo.post("5. Almen genoptræning som FHIR-meddelelse", fhir, 201, "ok")
     demo.post(
-        "5. Afvist: behov mangler, samtykke nej, intet valgt sygehus",
+        "6. Afvist FHIR-meddelelse: samtykke nej",
+        sample_message(Level.ALMEN, yesterday, Target.FHIR_XML, number=6, fault="GOP-PAT-05"),
+        422,
+        "fatal-error",
+    )
+    demo.post(
+        "7. Afvist: behov mangler, samtykke nej, intet valgt sygehus",
         medcom_xml_from_plan(
             replace(
                 samples.FAULTS["GOP-ROUTE-04"](samples.FAULTS["GOP-CONTENT-05"](samples.FAULTS["GOP-PAT-05"](plan))),
@@ -170,24 +191,24 @@ def play(demo: Demo) -> None:
         422,
         "XCTL02",
     )
-    again = demo.post("6. Den første plan igen: samme svar, intet behandlet to gange", first, 201, "XCTL03")
+    again = demo.post("8. Den første plan igen: samme svar, intet behandlet to gange", first, 201, "XCTL03")
     demo.expect(f"Duplicate-Of: {place}", again.headers.get("Duplicate-Of") == place)
     changed = medcom_xml_from_plan(
         replace(plan, rehabilitation_need=plan.practical_information),
         envelope_id="DEMO0000000007",
         sent_at=sent_at(plan),
     )
-    demo.post("7. Samme brev-id med andet indhold: afvist, planen er urørt", changed, 422, "XCTL02")
-    demo.post("8. Afbrudt midt i filen: intet at kvittere for", first[: len(first) // 2], 400, None)
+    demo.post("9. Samme brev-id med andet indhold: afvist, planen er urørt", changed, 422, "XCTL02")
+    demo.post("10. Afbrudt midt i filen: intet at kvittere for", first[: len(first) // 2], 400, None)
     pull(demo, place)
 
 
 def pull(demo: Demo, place: str) -> None:
     """What the municipality pulls, and what the hospital then sees."""
-    demo.step("9. Odense Kommune henter")
+    demo.step("11. Odense Kommune henter")
     page = demo.client.get("/records", headers=MUNICIPALITY).json()
     records = page["records"]
-    demo.expect(f"GET /records → {len(records)} records", len(records) == 4)
+    demo.expect(f"GET /records → {len(records)} records", len(records) == 5)
     for entry in records:
         show_record(demo, entry["record"])
     mine = records[0]["record_id"] if records else "none"
@@ -202,7 +223,7 @@ def pull(demo: Demo, place: str) -> None:
     demo.expect("the plan can be had as GGOP XML and as a page", xml.status_code == page_.status_code == 200)
     demo.client.get("/records", params={"after": page["next"]}, headers=MUNICIPALITY)
 
-    demo.step("10. Sygehuset ser, hvem der har fået planen")
+    demo.step("12. Sygehuset ser, hvem der har fået planen")
     message = demo.client.get(place, headers=HOSPITAL).json()
     for delivery in message["deliveries"]:
         demo.say(f"{delivery['organisation_name']}: {delivery['state']} ({', '.join(delivery['roles'])})")

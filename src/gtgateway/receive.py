@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gtgateway.acknowledgements.reply import unavailable_reply
 from gtgateway.bootstrap import Gateway
-from gtgateway.errors import NotAllowed
+from gtgateway.errors import NotAllowed, Overloaded, SendAgain, StoreUnavailable
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known, Outcome, Repeat
 from gtgateway.model.plan import COPENHAGEN
@@ -31,7 +32,8 @@ class Received:
 async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[], datetime]) -> Received:
     """Judge a message, keep it durably, and conclude its answer.
 
-    Raises NotAllowed when the sender is not one that the caller acts for, StoreUnavailable and Overloaded.
+    Raises NotAllowed when the sender is not one that the caller acts for; StoreUnavailable, Overloaded, and SendAgain
+    where the sender's format has an answer for that.
     """
     received_at = now()
     reading = await gateway.pool.read(body)
@@ -42,6 +44,17 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
         return Received(judge(reading, Known(), gateway.tools, received_at), None)
     if reading.envelope is not None and not may_send(caller, reading.envelope, gateway.tools.directory):
         raise NotAllowed("The sender of the message is not one that this client acts for.")
+    try:
+        return await _judged_and_kept(reading, body, gateway, caller, received_at)
+    except (StoreUnavailable, Overloaded) as error:
+        if (reply := unavailable_reply(reading, received_at)) is None:
+            raise
+        raise SendAgain(reply) from error
+
+
+async def _judged_and_kept(
+    reading: Reading, body: bytes, gateway: Gateway, caller: Caller, received_at: datetime
+) -> Received:
     known = await look_up(reading, gateway, received_at)
     while True:
         outcome = judge(reading, known, gateway.tools, received_at)

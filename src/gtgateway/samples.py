@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-from gtgateway.convert import Target
+import orjson
+
+from gtgateway.convert import Target, fhir_message
 from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
 from gtgateway.mappers.formatted_text import plain_text
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.identifiers import Cpr, Identifier, IdentifierKind
+from gtgateway.model.message import Envelope
 from gtgateway.model.plan import (
     Address,
     Coded,
@@ -29,6 +32,8 @@ from gtgateway.model.plan import (
     StartDeadline,
     Telephone,
 )
+from gtgateway.parsers.fhir_codec import to_xml
+from gtgateway.routing.directory import Directory
 
 _SHAK, _KOMMUNE, _YDER = IdentifierKind.SHAK, IdentifierKind.KOMMUNEKODE, IdentifierKind.YDERNUMMER
 
@@ -206,5 +211,13 @@ def sample_message(
     plan = sample_plan(level, discharged_on, number=number, seed=seed)
     if fault is not None:
         plan = FAULTS[fault](plan)
+    envelope_id = f"K{plan.plan_id}"[:14]
+    if to in (Target.FHIR, Target.FHIR_XML):
+        assert plan.written_at is not None
+        # What only FHIR has an element for, and the order wants to see there.
+        plan = replace(plan, rehabilitation_focus=plan.rehabilitation_need, handed_out_at=plan.written_at.aware())
+        envelope = Envelope(plan.sender, plan.receiver or ODENSE, envelope_id, None, wants_positive_receipt=True)
+        bundle = fhir_message(plan, envelope, sent_at(plan), Directory.load())
+        return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
     make = {Target.GGOP: medcom_xml_from_plan, Target.XDIS91: clinical_email_from_plan}[to]
-    return make(plan, envelope_id=f"K{plan.plan_id}"[:14], sent_at=sent_at(plan))
+    return make(plan, envelope_id=envelope_id, sent_at=sent_at(plan))

@@ -189,13 +189,14 @@ def _organization(message: _Message, purpose: str, party: Party) -> None:
 
 def _outcome(message: _Message, ack: Acknowledgement) -> None:
     found = list(dict.fromkeys(finding for letter in ack.letters for finding in letter.findings))
-    issues = [_issue(finding) for finding in found] or [_unavailable()]
+    issues = [issue_of(finding) for finding in found] or [_unavailable()]
     lines = tuple(issue["details"]["text"] for issue in issues)
     profile = f"{_ACKNOWLEDGEMENT}/medcom-acknowledgement-operationoutcome"
     message.add("OperationOutcome", "", profile, lines, {"issue": issues})
 
 
-def _issue(finding: Finding) -> Json:
+def issue_of(finding: Finding) -> Json:
+    """One issue of an OperationOutcome: our sentence in Danish, our rule in the diagnostics."""
     details: dict[str, Any] = {"text": fault_line(finding)}
     if code := _MEDCOM_CODES.get(finding.rule):
         details["coding"] = [{"system": _ERROR_CODES, "code": code}]

@@ -64,7 +64,7 @@ async def convert(
     outcome = await _assessed(body, gateway, received_at, None, archive)
     made = None
     if outcome.letters and outcome.reading.envelope:
-        made = render(outcome.letters[0], outcome.reading.envelope, to, outcome.received_at)
+        made = render(outcome.letters[0], outcome.reading.envelope, to, outcome.received_at, gateway.tools.directory)
     if made is None:
         return problem_response(CANNOT_CONVERT, outcome.all_findings, to=to)
     return Response(made, media_type=to.media_type)

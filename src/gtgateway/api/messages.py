@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gtgateway.api.calling import Body, GatewayOf, Receipter, Sender
@@ -16,7 +16,7 @@ from gtgateway.api.problems import (
     UNREADABLE,
     UNSUPPORTED_FORMAT,
     ProblemError,
-    problem_response,
+    answer,
 )
 from gtgateway.bootstrap import Gateway
 from gtgateway.errors import NotAllowed
@@ -39,21 +39,24 @@ def utc_now() -> datetime:
 
 
 @router.post("/messages", summary="Receive a message")
-async def post_message(body: Body, gateway: GatewayOf, caller: Sender) -> Response:
-    """GGOP XML or a clinical e-mail that carries a plan, bare or in a VANSEnvelope. The content decides.
+async def post_message(request: Request, body: Body, gateway: GatewayOf, caller: Sender) -> Response:
+    """GGOP XML, a clinical e-mail that carries a plan, or a FHIR message, bare or in a VANSEnvelope.
+
+    The content decides, the Content-Type is a hint.
 
     `201` with the positive receipt (`204` when none was asked for), `422` with the negative one that names every fault.
     """
-    return await _received(body, gateway, caller)
+    return await received_response(request, body, gateway, caller)
 
 
 @router.post("/receipts", summary="Receive a receipt")
-async def post_receipt(body: Body, gateway: GatewayOf, caller: Receipter) -> Response:
-    """XCTL01/02/03 and VANS receipts for what was delivered; `204`, also for unknown ones; never acknowledged."""
-    return await _received(body, gateway, caller)
+async def post_receipt(request: Request, body: Body, gateway: GatewayOf, caller: Receipter) -> Response:
+    """XCTL01/02/03, VANS receipts and FHIR acknowledgements for what was delivered; `204`, also for unknown ones."""
+    return await received_response(request, body, gateway, caller)
 
 
-async def _received(body: bytes, gateway: Gateway, caller: Caller) -> Response:
+async def received_response(request: Request, body: bytes, gateway: Gateway, caller: Caller) -> Response:
+    """Receive a body and answer it."""
     try:
         received = await receive(body, gateway, caller, utc_now)
     except NotAllowed:
@@ -63,7 +66,7 @@ async def _received(body: bytes, gateway: Gateway, caller: Caller) -> Response:
     outcome = received.outcome
     if outcome.verdict is Verdict.UNREADABLE and outcome.reply.body is None:
         unknown = any(finding.rule == faults.XML_NOT_XML.rule for finding in outcome.findings)
-        return problem_response(UNSUPPORTED_FORMAT if unknown else UNREADABLE, outcome.all_findings)
+        return answer(request, UNSUPPORTED_FORMAT if unknown else UNREADABLE, outcome.all_findings)
     return _answer(outcome.reply, _headers(received))
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
+from gtgateway.acknowledgements.as_fhir import issue_of
 from gtgateway.mappers.assessment_from_outcome import finding_data
 from gtgateway.model.findings import Bilingual, Finding
 
@@ -63,6 +65,13 @@ UNREADABLE = Problem(
     400,
     Bilingual("Meddelelsen kan ikke læses; intet er modtaget.", "The message cannot be read; nothing was received."),
 )
+NO_ASYNC = Problem(
+    "no-async",
+    501,
+    Bilingual(
+        "Svar gives kun samtidig; kald uden async=true.", "Answers are synchronous only; call without async=true."
+    ),
+)
 BAD_REQUEST = Problem("bad-request", 400, Bilingual("Kaldet er forkert: {reason}.", "The call is wrong: {reason}."))
 UNSUPPORTED_FORMAT = Problem(
     "unsupported-format",
@@ -97,8 +106,25 @@ class ProblemError(Exception):
         self.values = values
         super().__init__(problem.name)
 
-    def response(self) -> Response:
-        return problem_response(self.problem, (), **self.values)
+
+def wants_fhir(request: Request) -> bool:
+    """A FHIR call, or a caller that asks for FHIR: its problems are OperationOutcomes."""
+    return request.url.path.startswith("/fhir/") or "fhir+" in request.headers.get("accept", "")
+
+
+def answer(request: Request, problem: Problem, findings: Sequence[Finding] = (), **values: object) -> Response:
+    """The problem in the caller's own form."""
+    response = problem_response(problem, findings, **values)
+    if wants_fhir(request):
+        title = problem.title.filled(**values)
+        issue = {"severity": "error", "code": "processing", "details": {"text": title.da}, "diagnostics": title.en}
+        issues = [issue_of(finding) for finding in findings] or [issue]
+        body = orjson.dumps({"resourceType": "OperationOutcome", "issue": issues})
+        headers = {
+            name: value for name, value in response.headers.items() if name in ("retry-after", "www-authenticate")
+        }
+        return Response(body, problem.status, headers, "application/fhir+json")
+    return response
 
 
 def problem_response(problem: Problem, findings: Sequence[Finding] = (), **values: object) -> Response:

@@ -15,6 +15,7 @@ from gtgateway.api.calling import GatewayOf, Recipient
 from gtgateway.api.messages import utc_now
 from gtgateway.api.problems import BAD_REQUEST, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
 from gtgateway.bootstrap import Gateway
+from gtgateway.convert import fhir_message
 from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
@@ -109,15 +110,18 @@ async def _own_record(record_id: str, gateway: Gateway, caller: Caller) -> Store
 
 @router.get("/records/{record_id}", summary="One record")
 async def get_record(record_id: str, gateway: GatewayOf, caller: Recipient, request: Request) -> Response:
-    """By `Accept`: `application/json` record, `application/xml` the plan as GGOP, `text/html` to read."""
+    """By `Accept`: `application/json` the record; `application/fhir+json`, `application/xml`, `text/html` the plan."""
     stored = await _own_record(record_id, gateway, caller)
     media_type = _wanted_media_type(request.headers.get("accept"))
     headers = {"ETag": f'"{stored.version}"', "Vary": "Accept"}
     if media_type == "application/json":
         return Response(stored.record, 200, headers, media_type)
     envelope, plan = await _plan_of(stored, gateway)
+    sent_at = envelope.sent_at.aware() if envelope.sent_at else utc_now()
+    if media_type == "application/fhir+json":
+        bundle = fhir_message(plan, envelope, sent_at, gateway.tools.directory)
+        return Response(orjson.dumps(bundle), 200, headers, media_type)
     if media_type == "application/xml":
-        sent_at = envelope.sent_at.aware() if envelope.sent_at else utc_now()
         return Response(
             medcom_xml_from_plan(plan, envelope_id=envelope.envelope_id, sent_at=sent_at), 200, headers, media_type
         )
@@ -132,7 +136,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-store",
 }
 
-_OFFERED = ("application/json", "application/xml", "text/html")
+_OFFERED = ("application/json", "application/fhir+json", "application/xml", "text/html")
 
 
 def _wanted_media_type(accept: str | None) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -116,8 +116,10 @@ class SqlArchive(ABC):
         """What the archive knows of a reading: earlier answer, VANS id, copy, the patient's open plans."""
         answer = await self._by_key(reading)
         copy_of = None
-        if answer is None and reading.letters and sender_gln_of(reading):
+        # A MedCom letter is a plan of its own: its id says that it came before. A FHIR message names its plan.
+        if answer is None and reading.letters and reading.fhir is None and sender_gln_of(reading):
             answer, copy_of = await self._by_letters(reading)
+        stored = await self._stored_plans(reading) if reading.fhir is not None else {}
         return Known(
             answer=answer,
             vans_id_used=await self._vans_id_used(reading),
@@ -125,7 +127,24 @@ class SqlArchive(ABC):
             active_plans={
                 letter.head.letter_id: await self._active_plans(reading, letter) for letter in reading.letters
             },
+            stored_plans={letter_id: version for letter_id, (version, _) in stored.items()},
+            corrected_from={
+                letter.head.letter_id: date.fromisoformat(before)
+                for letter in reading.letters
+                if (before := stored.get(letter.head.letter_id, (0, None))[1]) and letter.plan
+                if letter.plan.discharged_on not in (None, date.fromisoformat(before))
+            },
         )
+
+    async def _stored_plans(self, reading: Reading) -> dict[str, tuple[int, str | None]]:
+        """Version and discharge date of the plans that a FHIR message speaks of, by letter id."""
+        found = {}
+        for letter in reading.letters:
+            rows = await self._read("stored_plan", sender_gln=sender_gln_of(reading), plan_id=plan_id_of(letter))
+            if rows:
+                version, discharged_on = rows[0]
+                found[letter.head.letter_id] = version, discharged_on
+        return found
 
     async def _by_key(self, reading: Reading) -> EarlierAnswer | None:
         found = await self._read("earlier_by_key", message_key=reading.message_key)

@@ -19,6 +19,12 @@ FROM plan
 WHERE patient = :patient AND state = 'active' AND NOT (sender_gln = :sender_gln AND plan_id = :plan_id)
 ORDER BY id;
 
+-- name: stored_plan
+-- The newest version of a plan, for a message about it (FHIR: correction, withdrawal).
+SELECT version, discharged_on
+FROM plan
+WHERE sender_gln = :sender_gln AND plan_id = :plan_id;
+
 -- name: insert_message
 INSERT INTO message (
     id, message_id, message_key, sender_gln, receiver_gln, envelope_id, format, verdict, repeat, received_at, client,
