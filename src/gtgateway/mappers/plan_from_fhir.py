@@ -559,7 +559,7 @@ def _gender(_reading: _Reading, value: object, path: str) -> Iterator[tuple[str,
 
 def _patient_meta(_reading: _Reading, value: object, path: str) -> Iterator[tuple[str, Hit]]:
     for label in items(obj(value).get("security")):
-        if obj(label).get("code") in _RESTRICTED:
+        if string(obj(label).get("code")) in _RESTRICTED:
             yield "patient.address_protected", (True, f"{path}.security")
 
 

@@ -48,6 +48,7 @@ ORGANISATION_SYSTEMS = {
     "http://hl7.dk/fhir/core/CodeSystem/dk-core-regional-subdivision-codes": IdentifierKind.REGIONSKODE,
     YDERNUMMER: IdentifierKind.YDERNUMMER,
 }
+_GLN_SYSTEMS = frozenset(system for system, kind in ORGANISATION_SYSTEMS.items() if kind is IdentifierKind.GLN)
 ORGANISATION_NAMES = f"{CANONICAL}/StructureDefinition/gop-organisation-names"
 #: The regions of 2007 have the codes DK-81 to DK-85, regionskode 1081 to 1085; later ones are not published.
 _REGION = re.compile(r"DK-(8[1-5])", re.ASCII)
@@ -200,7 +201,10 @@ def identifier_of(stated: Mapping[str, Any]) -> Identifier | None:
 def party_of(organisation: Mapping[str, Any]) -> Party:
     """An Organization as a party. Its telephone and e-mail are its own, else those of its contacts."""
     stated = [obj(each) for each in items(organisation.get("identifier"))]
-    gln = next((each for each in stated if ORGANISATION_SYSTEMS.get(each.get("system", "")) is IdentifierKind.GLN), {})
+    gln = next(
+        (each for each in stated if ORGANISATION_SYSTEMS.get(string(each.get("system")) or "") is IdentifierKind.GLN),
+        {},
+    )
     others = [known for each in stated if each is not gln and (known := identifier_of(each))]
     names = extension(organisation, ORGANISATION_NAMES)
     telecoms = [obj(each) for each in items(organisation.get("telecom"))]

@@ -123,7 +123,7 @@ def _narratives(_bundle: Mapping[str, Any], entries: Entries, header: Place) -> 
 def _is_readable(text: object) -> bool:
     div = string(obj(text).get("div"))
     return (
-        obj(text).get("status") in _NARRATIVE_STATUS
+        string(obj(text).get("status")) in _NARRATIVE_STATUS
         and div is not None
         and _WORDS.search(div) is not None
         and ("base64" not in div or not _EMBEDDED.search(div))
@@ -170,7 +170,7 @@ def _answer(_bundle: Mapping[str, Any], entries: Entries, header: Place) -> Iter
     ok = response.get("code") == "ok"
     outcome = entries.find(response.get("details"), "OperationOutcome")
     issues = items((outcome or entries.first("OperationOutcome")).resource.get("issue"))
-    wrong = any(obj(issue).get("severity") in _ERRORS for issue in issues)
+    wrong = any(string(obj(issue).get("severity")) in _ERRORS for issue in issues)
     checks = (
         (response.get("identifier") == header.resource.get("id"), _QUOTES_ITSELF, ".response.identifier"),
         ("details" in response and outcome is None, _DANGLING, ".response.details"),
