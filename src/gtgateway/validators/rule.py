@@ -10,7 +10,7 @@ from gtgateway.law.governing import Governing
 from gtgateway.law.orders import Order, Parameters
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Layer, Severity
-from gtgateway.model.message import Format
+from gtgateway.model.message import Action, Format
 from gtgateway.model.outcome import Known
 from gtgateway.model.plan import Level, PlanType, RehabilitationPlan, danish_day
 from gtgateway.model.route import Route
@@ -45,6 +45,7 @@ class Facts:
     known: Known
     letter_id: str
     policy: Policy
+    action: Action = Action.NEW
 
     @property
     def received_on(self) -> date:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gtgateway.model.findings import Bilingual
 from gtgateway.model.outcome import OrderBasis
 from gtgateway.model.plan import Level
+from gtgateway.validators.case_facts import CaseFacts
 from gtgateway.validators.phrases import TRANSPORT
 from gtgateway.validators.rule import (
     BEK_918,
@@ -55,6 +56,12 @@ def _judged_by(facts: Facts) -> Iterator[Hit]:
 def _before_live_orders(facts: Facts) -> Iterator[Hit]:
     if facts.governing.basis is OrderBasis.EARLIEST_LIVE:
         yield Hit()
+
+
+def _passed_to_the_region(facts: CaseFacts) -> Iterator[Hit]:
+    handover = facts.handover
+    if facts.standing and handover and not handover.accepted and facts.region:
+        yield Hit(region=facts.region.name)
 
 
 def _judged(basis: OrderBasis, da: str, en: str) -> Condition:
@@ -171,17 +178,19 @@ RULES = (
     Rule(
         "GOP-REGIME-03",
         "",
-        live("sundhedsloven § 139 b; lov nr. 699 af 20/06/2025"),
+        {BEK_918: "sundhedsloven § 139 b; lov nr. 699 af 20/06/2025"},
         always(
             "Ansvaret for forløbet er overgået til {region} den 1. januar 2027.",
             "Responsibility passed to {region} on 1 January 2027.",
             INFORMATION,
             INFORMATION,
+            INFORMATION,
         ),
         Bilingual(
-            "Siges om et forløb, ikke om en plan: når en åben sag overgår til regionen.",
-            "Said of a case, not of a plan: when an open case passes to the region.",
+            "Siges dagligt om en åben sag, der er overgået til regionen, indtil regionen har taget imod den.",
+            "Said daily of an open case that has passed to the region, until the region has accepted it.",
         ),
+        guard=_passed_to_the_region,
     ),
     _promise(
         "GOP-DATA-01",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gtgateway.model.delivery import DeliveryState
 from gtgateway.model.findings import Bilingual, Layer
 from gtgateway.model.message import Format
 from gtgateway.model.plan import Level
 from gtgateway.model.route import Evidence, Organisation, OrganisationKind, Receives
+from gtgateway.validators.case_facts import CaseFacts
 from gtgateway.validators.rule import (
     BEK_918,
     BEK_2027,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from gtgateway.model.findings import Bilingual
+from gtgateway.model.message import Action
 from gtgateway.model.outcome import ActivePlan
 from gtgateway.model.plan import RehabilitationPlan
 from gtgateway.model.route import OrganisationKind
@@ -48,6 +49,11 @@ def _another_active_plan(facts: Facts) -> Iterator[Hit]:
     days = facts.parameters.same_course_days.value
     if any(other.plan_key != plan.replaces and _same_course(plan, other, days) for other in others):
         yield Hit()
+
+
+def _withdrawn(facts: Facts) -> Iterator[Hit]:
+    if facts.action is Action.WITHDRAWAL:
+        yield Hit("known_plan_id" if facts.letter_id in facts.known.stored_plans else "unknown_plan_id")
 
 
 def _same_course(plan: RehabilitationPlan, other: ActivePlan, within_days: int) -> bool:
@@ -158,12 +164,10 @@ RULES = (
             WARNING,
         ),
         Bilingual(
-            "Samme patient og samme forløb, eller samme hoveddiagnose og udskrivning inden for 14 dage. Kan være et "
-            "reelt "
-            "ekstra behov; et menneske afgør det.",
-            "Same patient and course, or same main diagnosis and discharge within 14 days. It may be a real second "
-            "need; "
-            "a person decides.",
+            "Samme patient og samme forløb, eller samme hoveddiagnose og udskrivning inden for få dage "
+            "(same_course_days). Kan være et reelt ekstra behov; et menneske afgør det.",
+            "Same patient and course, or same main diagnosis and discharge within a few days "
+            "(same_course_days). It may be a real second need; a person decides.",
         ),
         _another_active_plan,
     ),
@@ -223,5 +227,6 @@ RULES = (
             "Afgøres, når en tilbagetrækning modtages. MedCom XML kan ikke trække en plan tilbage.",
             "Decided when a withdrawal is received. MedCom XML cannot withdraw a plan.",
         ),
+        _withdrawn,
     ),
 )
