@@ -83,7 +83,6 @@ from gtgateway.model.plan import (
     Relative,
     StartDeadline,
     Telephone,
-    UnderstoodDate,
 )
 from gtgateway.parsers.envelope import ParsedLetter
 from gtgateway.parsers.fhir import (
@@ -361,17 +360,13 @@ def _start(reading: _Reading, value: object, path: str) -> Iterator[tuple[str, H
     if words and kept:
         yield "start_deadline", (_translated_deadline(words, narrative, days, first_contact, reading), path)
         return
-    understood = tuple(
-        UnderstoodDate(meaning, day, "", Confidence.HIGH) for meaning, day in days.items() if day is not None
-    )
     deadline = StartDeadline(
         None,
         latest=days["latest"],
         earliest=days["earliest"],
         reason=words.strip() if words else None,
         deferral_stated=days["earliest"] is not None,
-        understood=understood,
-        confidence=Confidence.HIGH if understood else Confidence.NONE,
+        confidence=Confidence.HIGH if any(days.values()) else Confidence.NONE,
         latest_first_contact=first_contact,
     )
     yield "start_deadline", (deadline, path)
