@@ -1,8 +1,8 @@
 """The fast path: shapes as Python source, compiled, that answers yes or "look closer".
 
 A yes is always right: `explain.py` would find neither an error nor a warning. What is rare and costs time to tell
-(arrays of primitives with extensions, codes of systems that are not loaded, invariants that no function covers) is not
-looked at here: the answer is then "look closer".
+(arrays of primitives with extensions, invariants that no function covers) is not looked at here: the answer is then
+"look closer".
 
 Each shape becomes one function of straight lines, written when it is first needed; `source_of` shows it. Nothing that
 the snapshot decides is decided again for a message.
@@ -15,7 +15,7 @@ from typing import Any
 
 from gtgateway.validators.structure.profile.compile import Binding, Invariant, Node, Rule, Shape, Slice, Targets
 from gtgateway.validators.structure.profile.context import Acceptor, Context, Json
-from gtgateway.validators.structure.profile.discriminators import fits_pattern
+from gtgateway.validators.structure.profile.discriminators import fits_pattern, holds
 from gtgateway.validators.structure.profile.invariants import guard_of
 from gtgateway.validators.structure.profile.primitives import MAX_TEXT, is_text, is_uri
 
@@ -121,7 +121,7 @@ class _Writer:
 
     def _node(self, node: Node, rare: dict[str, Acceptor]) -> None:
         for key, rule in node.rules.items():
-            if rule.sibling is not None:
+            if rule.sibling is not None and not node.many:
                 rare[f"_{key}"] = _called(rule.sibling)
             if len(node.rules) > _MANY_TYPES:
                 rare[key] = self._single(rule)
@@ -211,7 +211,7 @@ class _Writer:
     def _primitive(self, rule: Rule, name: str) -> str:
         if rule.fixed is not None:
             return f"type({name}) is not {type(rule.fixed[1]).__name__} or {name} != {rule.fixed[1]!r}"
-        if rule.binding is not None:
+        if rule.binding is not None and rule.binding.codes.closed:
             return f"{name} not in {self.name('C', rule.binding.plain)}"
         if rule.type == "boolean":
             return f"{name} is not True and {name} is not False"
@@ -287,7 +287,9 @@ def _by_definition(value: Any, context: Context) -> bool:
 
 
 def _bound(kind: str, binding: Binding) -> Callable[[Any], bool]:
-    pairs = binding.codes.pairs
+    codes, pairs = binding.codes, binding.codes.pairs
+    if not codes.closed:
+        return lambda value: holds(codes, value) is not False
     if kind != "CodeableConcept":
         return lambda value: (value.get("system"), value.get("code")) in pairs
     return lambda value: any((item.get("system"), item.get("code")) in pairs for item in value.get("coding", ()))

@@ -374,7 +374,7 @@ class _Compiler:
         if code == "Reference":
             rule.targets = self.targets(entry, definition.name)
         known = {item.key for group in rule.shapes for shape in group for item in shape.invariants}
-        context = code if rule.test is not None or not children else element["path"]
+        context = element["path"] if code in ("BackboneElement", "Element") else code
         own = [item for item in self.invariants(definition, context) if item.key not in known]
         if children and rule.test is None and (general := self.packages.shape(CORE + code)) is not None:
             known |= {item.key for item in own}

@@ -287,7 +287,9 @@ def _by_type(ends: list[Definition], steps: list[str]) -> Match | None:
     if types == {"Reference"} or not types:
         return None
     return lambda value, _key, context: any(
-        found.get("resourceType") in types for found in _selected([value], steps, context) if isinstance(found, dict)
+        str(found.get("resourceType")) in types
+        for found in _selected([value], steps, context)
+        if isinstance(found, dict)
     )
 
 

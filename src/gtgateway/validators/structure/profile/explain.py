@@ -21,7 +21,7 @@ from gtgateway.validators.structure.profile.fhirpath import Evaluate
 #: Most findings of one check; the first say it all.
 MOST = 200
 _INDEX = re.compile(r"\[\d+\]")
-#: A citizen's number may stand anywhere in a faulty document; findings do not repeat it.
+#: A citizen's number (CPR or replacement) may stand anywhere in a faulty document.
 _NUMBER = re.compile(r"(?<![\w-])\d{6}-?[0-9A-Z]{4}(?![\w-])")
 
 _OBJECT = Bilingual("et objekt", "an object")
@@ -58,7 +58,7 @@ class Walk:
         element = _INDEX.sub("", path)
         prefix, kind = self._rooted
         name = kind + _INDEX.sub("", path[len(prefix) :]) if path.startswith(prefix) else element
-        shown = {name: _NUMBER.sub("•", value) if isinstance(value, str) else value for name, value in values.items()}
+        shown = {name: masked(value) if isinstance(value, str) else value for name, value in values.items()}
         finding = fault.at(element, path, **({"element": name} | shown))
         if human is not None:
             text = Bilingual(f"{finding.text.da} {human.da}".strip(), f"{finding.text.en} {human.en}".strip())
@@ -386,6 +386,11 @@ def conforms(resource: Json, shape: Shape, context: Context, evaluate: Evaluate)
     except Enough:
         return False
     return not walk.errors
+
+
+def masked(text: str) -> str:
+    """A text from outside, without what may be a citizen's number."""
+    return _NUMBER.sub("••••••-••••", text)
 
 
 def _keys_of(node: Node, holder: Json) -> list[str]:

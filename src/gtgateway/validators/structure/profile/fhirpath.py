@@ -169,7 +169,9 @@ def _answer(question: Json) -> bool | None:
         "htmlChecks": {"fn": lambda values: [narrative_is_sound(str(value)) for value in values], "arity": {0: []}},
     }
     variables = dict.fromkeys(("resource", "rootResource"), question["resource"])
-    path = {"base": question["base"], "expression": question["expression"]}
+    path: Any = question["expression"]
+    if not isinstance(question["value"], dict) or "resourceType" not in question["value"]:
+        path = {"base": question["base"], "expression": path}
     options = {"userInvocationTable": functions, "traceFn": lambda *_: None}
     try:
         result = evaluate(question["value"], path, variables, models["r4"], options)

@@ -282,15 +282,9 @@ def _contained_are_used(resource: Any, _context: Context) -> bool:
     return all(number in pointing_up or item.get("id") in names for number, item in enumerate(contained))
 
 
-def _conform(kind: str, profile: str) -> Check:
-    """Every resource of a kind claims the profile, or one that derives from it, or conforms to it."""
-    return lambda bundle, context: all(context.fits(item, (profile,)) for item in resources(bundle, kind, context))
-
-
-def _each_conforms(kind: str, *profiles: str) -> Check:
-    return lambda bundle, context: all(
-        any(context.conforms(item, profile) for profile in profiles) for item in resources(bundle, kind, context)
-    )
+def _conform(kind: str, *profiles: str) -> Check:
+    """Every resource of a kind claims one of the profiles (then it is judged by it where it stands), or conforms."""
+    return lambda bundle, context: all(context.fits(item, profiles) for item in resources(bundle, kind, context))
 
 
 def _activities_in(value_set: str) -> Check:
@@ -448,9 +442,7 @@ _LEVELS = (_SPECIALISED, _REHABILITATION, _GENERAL)
 def _acknowledged_error(bundle: Any, context: Context) -> bool:
     """medcom-acknowledgement-1: an answer other than ok says why."""
     codes = [code for header in resources(bundle, "MessageHeader", context) for code in at(header, "response", "code")]
-    if same(codes, "ok"):
-        return True
-    return len(codes) == 1 and bool(resources(bundle, "OperationOutcome", context))
+    return codes == ["ok"] or (bool(codes) and bool(resources(bundle, "OperationOutcome", context)))
 
 
 def _first_header_claims(prefix: str) -> Check:
@@ -563,13 +555,13 @@ def has_any(values: Iterable[Any], *names: str) -> bool:
 def _topic(communication: Any, _context: Context) -> bool:
     """medcom-careCommunication-6: the category `other` has a topic."""
     codes = at(communication, "category", "coding", "code")
-    return len(codes) == 1 and (codes[0] != "other" or has(communication, "topic"))
+    return bool(codes) and (codes != ["other"] or has(communication, "topic"))
 
 
 def _priority(communication: Any, _context: Context) -> bool:
     """medcom-careCommunication-5: a priority stands with referrals only."""
     codes = at(communication, "category", "coding", "code")
-    return not (len(codes) == 1 and codes[0] != "regarding-referral") or not has(communication, "priority")
+    return codes in ([], ["regarding-referral"]) or not has(communication, "priority")
 
 
 def _episode(communication: Any, context: Context) -> bool:
@@ -578,9 +570,10 @@ def _episode(communication: Any, context: Context) -> bool:
     return not encounters or has_any(resolved(encounters, context), "episodeOfCare", "identifier")
 
 
-def _intervention(intervention: Any, *codes: str) -> bool:
-    stated = at(intervention, "activity", "detail", "code", "coding", "code")
-    return len(stated) == 1 and stated[0] in codes
+def _intervention(plan: Any, *codes: str) -> bool | None:
+    """Whether the plan is one of these interventions; None when it names none."""
+    stated = at(plan, "activity", "detail", "code", "coding", "code")
+    return None if not stated else len(stated) == 1 and stated[0] in codes
 
 
 def _role_by_code_or_text(role: Any, _context: Context) -> bool:
@@ -924,12 +917,12 @@ FUNCTIONS: dict[str, Check] = {
         "entry.select(resource as Condition).all( "
         "$this.conformsTo('http://fhir.kl.dk/rehab/StructureDefinition/klgateway-140-condition') or "
         "$this.conformsTo('http://fhir.kl.dk/rehab/StructureDefinition/klgateway-140-focus-condition'))"
-    ): _each_conforms("Condition", _REHAB + "klgateway-140-condition", _REHAB + "klgateway-140-focus-condition"),
+    ): _conform("Condition", _REHAB + "klgateway-140-condition", _REHAB + "klgateway-140-focus-condition"),
     (
         "entry.select(resource as CarePlan).all( $this.conformsTo('http://fhir.kl.dk/rehab/StructureDefinit"
         "ion/klgateway-140-care-plan') or $this.conformsTo('http://fhir.kl.dk/rehab/StructureDefinition/klg"
         "ateway-140-planned-intervention'))"
-    ): _each_conforms("CarePlan", _REHAB + "klgateway-140-care-plan", _REHAB + "klgateway-140-planned-intervention"),
+    ): _conform("CarePlan", _REHAB + "klgateway-140-care-plan", _REHAB + "klgateway-140-planned-intervention"),
     (
         "category.select(coding.code = 'ffd81f78-352e-4589-a195-5350dd1df2a4' or coding.code = "
         "'0c8e2bfc-1350-45d1-90da-c07e2645d073' or coding.code = "
@@ -1075,11 +1068,11 @@ FUNCTIONS: dict[str, Check] = {
         "activity.detail.code.coding.code = '8d714c98-f23a-4722-8a2f-85c162fe4840' or "
         "activity.detail.code.coding.code = '66fb32c9-ecc3-484b-be49-f20094be237c' or "
         "activity.detail.code.coding.code = 'f8ac963c-6ec5-4ec5-bd90-a22fea4e2d16' implies basedOn.exists()"
-    ): lambda v, _c: has(v, "basedOn") or not _intervention(v, *_BELOW_A_PLAN),
+    ): lambda v, _c: has(v, "basedOn") or _intervention(v, *_BELOW_A_PLAN) is False,
     (
         "activity.detail.code.coding.code = '1130ad70-6553-490d-87f8-5e8941687a0c' or "
         "activity.detail.code.coding.code = 'ba3e17bd-d4aa-4848-acad-25adc8285c19' implies basedOn.empty()"
-    ): lambda v, _c: not has(v, "basedOn") or not _intervention(v, *_WITHOUT_A_PLAN),
+    ): lambda v, _c: not has(v, "basedOn") or _intervention(v, *_WITHOUT_A_PLAN) is False,
     (
         "maritalStatus.coding.where(code = 'P' and system = "
         "'http://terminology.hl7.org/CodeSystem/v3-MaritalStatus').empty() or "
@@ -1096,7 +1089,7 @@ FUNCTIONS: dict[str, Check] = {
         "entry.resource.ofType(MessageHeader).conformsTo('http://medcomfhir.dk/ig/acknowledgement/Structure"
         "Definition/medcom-messaging-acknowledgementHeader')"
     ): lambda v, c: (
-        (headers := resources(v, "MessageHeader", c)) != [] and c.fits(headers[0], (_ACKNOWLEDGEMENT_HEADER,))
+        len(headers := resources(v, "MessageHeader", c)) == 1 and c.fits(headers[0], (_ACKNOWLEDGEMENT_HEADER,))
     ),
     (
         "entry[0].resource.ofType(MessageHeader).meta.profile.startsWith('http://medcomfhir.dk/ig/carecommu"
