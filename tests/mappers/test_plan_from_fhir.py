@@ -119,7 +119,7 @@ def test_what(almen: Mapped) -> None:
 
 
 def test_icf_in_its_sks_form() -> None:
-    first = mapped(example("rehabilitering-2027-apopleksi")).plan.icf[0]
+    first = mapped(example()).plan.icf[0]
     assert first.code.code.startswith("F")
     assert first.code.system == "ICFKode"
     assert first.gradient is not None
