@@ -18,6 +18,7 @@ from gtgateway.routing.directory import Directory
 from gtgateway.security.identity import Clients, load_clients
 from gtgateway.settings import Settings
 from gtgateway.store.base import Store
+from gtgateway.store.postgres import PostgresStore
 from gtgateway.store.sqlite import SqliteStore
 from gtgateway.validators.registry import Policy, check_orders
 from gtgateway.validators.structure.profile import Profiles
@@ -100,9 +101,10 @@ def gateway_from(settings: Settings, *, development: bool = False) -> Gateway:
 
 def store_from(settings: Settings) -> Store:
     """The archive of GTGATEWAY_STORE. Raises ConfigurationError for one that is not known."""
-    scheme, _, path = settings.store.partition(":///")
-    if scheme == "sqlite" and path:
-        return SqliteStore(
-            path, record_document=record_document, summary_document=summary_document, queue=settings.queue
-        )
-    raise ConfigurationError(f"GTGATEWAY_STORE {settings.store}: use sqlite:///path.")
+    scheme, _, path = settings.store.partition("://")
+    keeping = {"record_document": record_document, "summary_document": summary_document, "queue": settings.queue}
+    if scheme == "postgresql":
+        return PostgresStore(settings.store, connections=settings.connections, pooler=settings.pooler, **keeping)
+    if scheme == "sqlite" and len(path) > 1 and path.startswith("/"):
+        return SqliteStore(path[1:], **keeping)
+    raise ConfigurationError("GTGATEWAY_STORE: use sqlite:///path or postgresql://user@host/database.")

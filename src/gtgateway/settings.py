@@ -21,7 +21,13 @@ class Settings(BaseModel):
 
     store: str = Field(
         "sqlite:///gtgateway.db",
-        description="Archive: `sqlite:///path` (embedded, one process) or `sqlite:///:memory:` for tests.",
+        description="Archive: `sqlite:///path` (embedded, one process), `postgresql://user@host/database` (any number "
+        "of processes; the password from `PGPASSWORD` or a password file), or `sqlite:///:memory:` for tests.",
+    )
+    connections: int = Field(8, ge=1, description="Most connections of a process to PostgreSQL; one more listens.")
+    pooler: bool = Field(
+        False,
+        description="PostgreSQL is reached through a pooler in transaction mode (PgBouncer): nothing is prepared.",
     )
     directory: Path | None = Field(None, description="Organisation directory (TOML file or folder); `serve` needs it.")
     clients: Path | None = Field(None, description="Clients file (TOML); without it `serve` runs only with `--dev`.")

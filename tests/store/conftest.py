@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from gtgateway.store.base import Store
 #: Address of a PostgreSQL to test on, in place of our own. Taken out: it is no setting of the gateway.
 GIVEN = os.environ.pop("GTGATEWAY_TEST_POSTGRES", None)
 
+MEMORY = Path("/dev/shm")
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -24,7 +28,10 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """One PostgreSQL server for all tests."""
-    with databases(tmp_path_factory.mktemp("postgres"), GIVEN) as made:
+    folder = tmp_path_factory.mktemp("postgres")
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30:
+        folder = Path(tempfile.mkdtemp(dir=MEMORY))  # a test waits for the disk many times
+    with databases(folder, GIVEN) as made:
         yield made
 
 

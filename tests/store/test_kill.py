@@ -7,29 +7,43 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
+import psycopg
 import pytest
-from accepting import body_of
-from outcomes import GP, ODENSE, accepted, letter_of, reading_of, sqlite_store
+from accepting import body_of, store_of
+from outcomes import GP, ODENSE, accepted, letter_of, reading_of
+from servers import Databases
 
 from gtgateway.model.delivery import DeliveryState
 from gtgateway.model.outcome import Repeat
 
 ROUNDS = 16
+ROUNDS_ON_POSTGRES = 4
+
+TABLES = ("message", "message_key", "vans_envelope", "letter", "plan", "plan_version", "record")
+TABLES += ("delivery", "feed_entry", "record_access", "message_event")
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-def acknowledged_until_killed(database: Path, round_number: int, seconds: float) -> list[tuple[str, str]]:
-    """What a process acknowledged before it was killed, `seconds` after its first acknowledgement."""
+def nothing() -> None:
+    """What happens in between, when nothing does."""
+
+
+def acknowledged_until_killed(
+    database: str, round_number: int, seconds: float, in_between: Callable[[], None] = nothing
+) -> list[tuple[str, str]]:
+    """What a process acknowledged before it was killed, `seconds` after its first acknowledgement and `in_between`."""
     program = Path(__file__).with_name("accepting.py")
     with subprocess.Popen(
-        [sys.executable, str(program), str(database), str(round_number)], stdout=subprocess.PIPE
+        [sys.executable, str(program), database, str(round_number)], stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
+        in_between()
         killer = threading.Timer(seconds, process.kill)
         killer.start()
         lines = [first, *process.stdout]
@@ -40,26 +54,50 @@ def acknowledged_until_killed(database: Path, round_number: int, seconds: float)
     return [(letter_id, message_id) for letter_id, message_id in pairs]
 
 
-def counts(database: Path) -> dict[str, int]:
+def counts(database: str) -> dict[str, int]:
     """Rows of each table of the archive."""
-    with apsw.Connection(str(database)) as connection:
-        tables = ("message", "message_key", "vans_envelope", "letter", "plan", "plan_version", "record")
-        tables += ("delivery", "feed_entry", "record_access", "message_event")
-        return {table: connection.execute(f"SELECT count(*) FROM {table}").get for table in tables}
+    if "://" in database:
+        with psycopg.connect(database) as server:
+            rows = [server.execute(f"SELECT count(*) FROM {table}").fetchone() or (0,) for table in TABLES]  # type: ignore[arg-type]
+            return {table: count for table, (count,) in zip(TABLES, rows, strict=True)}
+    with apsw.Connection(database) as connection:
+        return {table: connection.execute(f"SELECT count(*) FROM {table}").get for table in TABLES}
+
+
+def round_by_round(database: str, rounds: int, in_between: Callable[[], None] = nothing) -> dict[str, str]:
+    """Letter id -> message id of everything that was acknowledged before any of the kills."""
+    chance = random.Random(918)
+    acknowledged: dict[str, str] = {}
+    for round_number in range(rounds):
+        for letter_id, message_id in acknowledged_until_killed(
+            database, round_number, chance.uniform(0, 0.2), in_between
+        ):
+            # Both requests with one message were answered with the same one.
+            assert acknowledged.setdefault(letter_id, message_id) == message_id
+    assert len(acknowledged) >= rounds * 2
+    return acknowledged
 
 
 async def test_nothing_acknowledged_is_lost_or_doubled(tmp_path: Path) -> None:
-    chance = random.Random(918)
-    database = tmp_path / "gateway.db"
-    acknowledged: dict[str, str] = {}
-    for round_number in range(ROUNDS):
-        pairs = acknowledged_until_killed(database, round_number, chance.uniform(0, 0.2))
-        for letter_id, message_id in pairs:
-            # Both requests with one message were answered with the same one.
-            assert acknowledged.setdefault(letter_id, message_id) == message_id
-    assert len(acknowledged) >= ROUNDS * 2
+    database = str(tmp_path / "gateway.db")
+    await check(database, round_by_round(database, ROUNDS))
 
-    store = sqlite_store(database)
+
+async def test_nothing_is_lost_or_doubled_on_postgresql(database: str) -> None:
+    await check(database, round_by_round(database, ROUNDS_ON_POSTGRES))
+
+
+async def test_nothing_is_lost_or_doubled_when_postgresql_crashes_under_load(
+    postgres: Databases, database: str
+) -> None:
+    if postgres.server is None:
+        pytest.skip("the PostgreSQL that was given is not ours to kill")
+    await check(database, round_by_round(database, ROUNDS_ON_POSTGRES, postgres.crash))
+
+
+async def check(database: str, acknowledged: dict[str, str]) -> None:
+    """Everything acknowledged is there, whole and once."""
+    store = store_of(database)
     await store.open()
     positions: set[int] = set()
     for letter_id, message_id in acknowledged.items():

@@ -1,16 +1,19 @@
-"""Migrations: a file and a database in memory get the same tables."""
+"""Migrations: a file and a database in memory get the same tables, and PostgreSQL the like."""
 
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import apsw
+import psycopg
 import pytest
+from servers import Databases
 
 from gtgateway.errors import ConfigurationError
-from gtgateway.store.migrating import migrate_file, migrate_memory
+from gtgateway.store.migrating import migrate_file, migrate_memory, migrate_server
 
 TABLES = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%yoyo%' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 
@@ -68,3 +71,42 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     database.write_bytes(b"not a database" * 100)
     with pytest.raises(ConfigurationError, match="cannot be migrated"):
         migrate_file(database)
+
+
+def columns_on_postgresql(address: str) -> set[tuple[str, str]]:
+    with psycopg.connect(address) as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND table_name NOT LIKE '%yoyo%'"
+        )
+        return {(table, column) for table, column in found}
+
+
+def test_postgresql_gets_the_same_columns(database: str) -> None:
+    connection = apsw.Connection(":memory:")
+    migrate_memory(connection)
+    expected = connection.execute(
+        "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
+        "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    connection.close()
+    assert columns_on_postgresql(database) == set(expected)
+
+
+def test_processes_that_start_together_migrate_once(postgres: Databases) -> None:
+    with postgres.empty("template0") as address:
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(migrate_server, [address] * 3))
+        with psycopg.connect(address) as connection:
+            assert connection.execute("SELECT migration_id FROM _yoyo_migration").fetchall() == [("0001.archive",)]
+            applied = connection.execute("SELECT count(*) FROM _yoyo_log WHERE operation = 'apply'").fetchone()
+        assert applied == (1,)
+        assert ("record", "document") in columns_on_postgresql(address)
+
+
+def test_postgresql_that_is_away_is_not_named() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        migrate_server("postgresql://gateway:secret@127.0.0.1:1/plans")
+    assert "OperationalError" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -6,21 +6,25 @@ import re
 from pathlib import Path
 
 import apsw
+import psycopg
 import pytest
 
 from gtgateway.store.migrating import migrate_memory
-from gtgateway.store.queries import queries_of, read_queries
+from gtgateway.store.queries import numbered, queries_of, read_queries
 
 SQL = queries_of("sqlite")
+HOT = ("earlier_by_key", "earlier_by_letter", "vans_id_used", "active_plans", "feed", "deliveries_to_move")
+POSTGRES = {name: numbered(sql)[0] for name, sql in queries_of("postgres").items()}
 
 
 def test_names_in_the_code_and_in_the_files_are_the_same(root: Path) -> None:
     code = "".join(file.read_text("utf-8") for file in (root / "src/gtgateway/store").glob("*.py"))
     quoted = set(re.findall(r'"([a-z_]+)"', code))
-    assert set(SQL) - quoted == set()
+    assert (set(SQL) | set(POSTGRES)) - quoted == set()
+    assert set(SQL) - set(POSTGRES) == set()
     used = re.findall(r'(?:SQL\[|(?:_read|_fetch|_insert|ask|insert|put)\(\s*)"([a-z_]+)"', code)
     assert len(used) > 20
-    assert set(used) - set(SQL) == set()
+    assert set(used) - set(POSTGRES) == set()
 
 
 @pytest.mark.parametrize("name", sorted(SQL))
@@ -28,6 +32,28 @@ def test_query_can_be_prepared(name: str) -> None:
     with apsw.Connection(":memory:") as connection:
         migrate_memory(connection)
         connection.execute("EXPLAIN " + SQL[name], _Anything())
+
+
+def test_postgresql_understands_every_query(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for name, sql in POSTGRES.items():
+            connection.pgconn.prepare(name.encode(), sql.encode())
+            prepared = connection.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = %s", (name,))
+            assert prepared.fetchone() == (1,), name
+
+
+def test_hot_queries_use_an_index_on_postgresql(database: str) -> None:
+    values = {"organisations": "ARRAY['odense-kommune']", "after": "0", "limit": "10", "position": "1"}
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET enable_seqscan = off")  # an empty table would be read whole
+        for name in HOT:
+            sql = re.sub(r"(?<!:):([a-z_]+)", lambda found: values.get(found[1], "'x'"), queries_of("postgres")[name])
+            plan = "\n".join(row for (row,) in connection.execute("EXPLAIN " + sql))
+            assert "Seq Scan" not in plan, f"{name}\n{plan}"
+
+
+def test_values_are_numbered_once_and_casts_left_alone() -> None:
+    assert numbered("SELECT :a::text[], :b, :a") == ("SELECT $1::text[], $2, $1", ("a", "b"))
 
 
 class _Anything(dict[str, None]):
@@ -40,8 +66,7 @@ class _Anything(dict[str, None]):
 def test_hot_queries_use_an_index() -> None:
     connection = apsw.Connection(":memory:")
     migrate_memory(connection)
-    hot = ("earlier_by_key", "earlier_by_letter", "vans_id_used", "active_plans", "feed", "deliveries_to_move")
-    for name in hot:
+    for name in HOT:
         plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + SQL[name], _Anything())]
         scans = [step for step in plan if step.startswith("SCAN") and "json_each" not in step and "VIRTUAL" not in step]
         assert scans == [] or scans == ["SCAN CONSTANT ROW"], name
