@@ -571,7 +571,7 @@ def test_13_a_plan_converted_to_clinical_email_is_read_and_marked() -> None:
     first = judged(ggop())
     envelope = first.reading.envelope
     assert envelope is not None
-    mail = render(only(first), envelope, Target.XDIS91, RECEIVED)
+    mail = render(only(first), envelope, Target.XDIS91, RECEIVED, TOOLS.directory)
     assert mail is not None
     outcome = judged(mail)
     assert outcome.reading.format_name == "xdis91"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from gtgateway import __version__
 from gtgateway.acknowledgements.as_fhir import issue_of
 from gtgateway.api.calling import Body, Checker, GatewayOf, Sender
 from gtgateway.api.messages import received_response, utc_now
@@ -61,7 +61,7 @@ async def metadata(gateway: GatewayOf) -> Response:
         "status": "active",
         "date": "2026-11-25",
         "kind": "instance",
-        "software": {"name": "gtgateway", "version": __version__},
+        "software": {"name": "gtgateway", "version": version("gtgateway")},
         "implementation": {"description": gateway.settings.name, "url": f"{gateway.settings.url}/fhir"},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml"],
