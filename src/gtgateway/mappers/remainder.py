@@ -52,7 +52,7 @@ def _sending_apart(plan: RehabilitationPlan) -> str | None:
 
 
 #: Danish label -> what to print, or None where the plan does not say it.
-_WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...] = (
+WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...] = (
     ("Plan-id", lambda plan: plan.plan_id if plan.plan_id and len(plan.plan_id) > LETTER_ID_LIMIT else None),
     ("Erstatter plan", lambda plan: plan.replaces),
     ("Niveau som skrevet af sygehuset", _stated_level),
@@ -80,7 +80,7 @@ _WITHOUT_ELEMENT: tuple[tuple[str, Callable[[RehabilitationPlan], object]], ...]
 
 def remainder(plan: RehabilitationPlan) -> tuple[str, ...]:
     """One line `<Danish label>: <text>` per thing without an element of its own, `plan.other` last; mostly none."""
-    stated = tuple(f"{label}: {value}" for label, say in _WITHOUT_ELEMENT if (value := say(plan)) not in (None, ""))
+    stated = tuple(f"{label}: {value}" for label, say in WITHOUT_ELEMENT if (value := say(plan)) not in (None, ""))
     return stated + other_lines(plan)
 
 

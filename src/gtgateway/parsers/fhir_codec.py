@@ -2,7 +2,7 @@
 
 That library tells which elements a type has, in which order, which of them repeat and which are numbers (release R4B,
 the same as R4 in every resource of a message). Its own parsing is not used: it costs ten times as much and drops the
-zeros of fractional seconds (docs/decisions/0008). What no type has is kept, for the validator to name.
+zeros of fractional seconds (docs/decisions/0011). What no type has is kept, for the validator to name.
 """
 
 from __future__ import annotations
