@@ -86,6 +86,13 @@ def test_a_copy() -> None:
     assert read_fhir_message(bundle).action is Action.COPY
 
 
+@pytest.mark.parametrize("status", ["revoked", "entered-in-error"])
+def test_a_plan_with_the_status_of_a_withdrawn_one_is_withdrawn(status: str) -> None:
+    bundle = example()
+    of(bundle, "ServiceRequest")["status"] = status
+    assert read_fhir_message(bundle).action is Action.WITHDRAWAL
+
+
 def sent_again(bundle: Json) -> None:
     bundle |= {"id": "0c8f6c9e-6f0b-4a52-9d7c-0a8de31bb1f4", "timestamp": "2026-11-16T12:00:00+01:00"}
     bundle["meta"]["lastUpdated"] = "2026-11-16T12:00:00+01:00"

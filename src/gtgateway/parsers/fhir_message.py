@@ -27,7 +27,6 @@ from gtgateway.parsers.fhir import (
     PLAN_EVENT,
     REFERRAL_EVENT,
     Entries,
-    Json,
     Place,
     code_of,
     codings,
@@ -49,6 +48,7 @@ _ACTIONS = {
     "carboncopy-message": Action.COPY,
     "acknowledgement": Action.RECEIPT,
 }
+_WITHDRAWN = frozenset(("revoked", "entered-in-error"))
 #: What differs between two sendings of the same content.
 _OF_THE_BUNDLE = frozenset(("id", "meta", "timestamp"))
 _OF_A_PROVENANCE = frozenset(("occurredDateTime", "occurredPeriod", "recorded"))
@@ -113,11 +113,19 @@ def read_fhir_message(bundle: Mapping[str, Any], media_type: str = "application/
         envelope,
         fhir,
         LetterHead(plan_id_of(request.resource, party) or fhir.message_id, fhir.event, TYPE_CODE),
-        _ACTIONS.get(fhir.activity or "", Action.NEW),
+        _action(fhir.activity, request),
         digest,
         request.path or "Bundle",
         findings=_letter_findings(fhir, header, party),
     )
+
+
+def _action(activity: str | None, request: Place) -> Action:
+    """What Provenance says; a plan that is revoked or entered in error is withdrawn, whatever else it is called."""
+    stated = _ACTIONS.get(activity or "", Action.NEW)
+    if stated is not Action.COPY and string(request.resource.get("status")) in _WITHDRAWN:
+        return Action.WITHDRAWAL
+    return stated
 
 
 def _number(party: Party) -> str | None:
@@ -186,7 +194,8 @@ def _timeless(entry: object) -> object:
     resource = obj(obj(entry).get("resource"))
     if resource.get("resourceType") != "Provenance":
         return entry
-    return dict(obj(entry)) | {"resource": {key: value for key, value in resource.items() if key not in _OF_A_PROVENANCE}}
+    kept = {key: value for key, value in resource.items() if key not in _OF_A_PROVENANCE}
+    return dict(obj(entry)) | {"resource": kept}
 
 
 # --- header and provenance --------------------------------------------------------------------------------------------
@@ -289,6 +298,3 @@ def _notification(entries: Entries, fhir: FhirEnvelope, digest: str) -> Hospital
         moment(period.get("end")),
         digest,
     )
-
-
-__all__ = ["FhirMessage", "Json", "read_fhir_message"]
