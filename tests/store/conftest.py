@@ -29,7 +29,7 @@ def anyio_backend() -> str:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """One PostgreSQL server for all tests."""
     folder = tmp_path_factory.mktemp("postgres")
-    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30:
+    if GIVEN is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2**30:
         folder = Path(tempfile.mkdtemp(dir=MEMORY))  # a test waits for the disk many times
     with databases(folder, GIVEN) as made:
         yield made

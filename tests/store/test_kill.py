@@ -21,7 +21,7 @@ from gtgateway.model.delivery import DeliveryState
 from gtgateway.model.outcome import Repeat
 
 ROUNDS = 16
-ROUNDS_ON_POSTGRES = 4
+ROUNDS_ON_POSTGRES = 3
 
 TABLES = ("message", "message_key", "vans_envelope", "letter", "plan", "plan_version", "record")
 TABLES += ("delivery", "feed_entry", "record_access", "message_event")

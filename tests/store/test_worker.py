@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 
 from gtgateway.convert import Target
 from gtgateway.model.plan import Level
@@ -34,6 +35,7 @@ def opened_by(database: str) -> int:
     return row[0] if row else 0
 
 
+@pytest.mark.slow
 def test_two_processes_answer_and_one_may_die(database: str, root: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
