@@ -26,7 +26,7 @@ class Profiles:
     def __init__(self, library: Library, base: Base) -> None:
         self._library = library
         self._base = base
-        self._sets: dict[str, PackageSet] = {}
+        self._sets: dict[int, PackageSet] = {}
         self._expressions = Expressions()
 
     @classmethod
@@ -51,7 +51,8 @@ class Profiles:
 
     def accepts(self, resource: Json) -> bool:
         """Whether `check` would find neither an error nor a warning. False is no verdict: look closer."""
-        return accepts_resource(resource, Context(resource, self._for(resource, None), accepts))
+        context = Context(resource, self._for(resource, None), accepts)
+        return accepts_resource(resource, context) and not context.cut
 
     def compile(self) -> None:
         """Compile every profile now, so that `unevaluated` is complete."""
@@ -94,7 +95,7 @@ class Profiles:
         return self._together(guide) if guide is not None else None
 
     def _together(self, guide: Package) -> PackageSet:
-        found = self._sets.get(guide.label)
+        found = self._sets.get(id(guide))
         if found is None:
-            found = self._sets[guide.label] = PackageSet(self._library.together(guide), self._base, self._elsewhere)
+            found = self._sets[id(guide)] = PackageSet(self._library.together(guide), self._base, self._elsewhere)
         return found

@@ -21,16 +21,21 @@ from gtgateway.validators.structure.profile.primitives import MAX_TEXT, is_text,
 
 #: What functions may raise that were written for documents with a sound structure.
 BROKEN = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+#: Resources, extensions and references inside each other; deeper ones are left to the explaining path.
+_MOST_NESTED = 8
 #: An element of one of more types than this is looked up by key instead of being asked for type by type.
 _MANY_TYPES = 6
 
 
 def accepts(value: Any, shape: Shape, context: Context) -> bool:
     """Whether nothing at all is to be said about a value of this shape."""
+    depth = context.depth
     try:
         return _function(shape)(value, context)
     except BROKEN:
         return False
+    finally:
+        context.depth = depth
 
 
 def accepts_resource(resource: Any, context: Context) -> bool:
@@ -104,6 +109,9 @@ class _Writer:
         rare: dict[str, Acceptor] = {}
         self.line(0, f"def accept(v, c):  # {shape.type} {shape.url}")
         self.line(1, "if type(v) is not dict or not v: return False")
+        if shape.cyclic:
+            self.line(1, "c.depth += 1")
+            self.line(1, f"if c.depth > {_MOST_NESTED}: return False")
         self.line(1, f"n = {1 if shape.resource else 0}")
         if shape.resource:
             self.line(1, f'if v.get("resourceType") != {shape.type!r}: return False')
@@ -117,6 +125,8 @@ class _Writer:
             self._presence(node)
         for invariant in shape.invariants:
             self.line(1, f"if {self._breaks(invariant, 'v')}: return False")
+        if shape.cyclic:
+            self.line(1, "c.depth -= 1")
         self.line(1, "return True")
 
     def _node(self, node: Node, rare: dict[str, Acceptor]) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 
 import orjson
 
-from gtgateway.validators.structure.profile.base_from import CORE, VALUE_SET
-
 Json = dict[str, Any]
+
+CORE = "http://hl7.org/fhir/StructureDefinition/"
+VALUE_SET = "http://hl7.org/fhir/ValueSet/"
 
 _TYPE = re.compile(r"(?P<code>[\w.:/]+)(?:\((?P<targets>.*)\)|<(?P<profiles>.*)>)?")
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-CORE = "http://hl7.org/fhir/StructureDefinition/"
-VALUE_SET = "http://hl7.org/fhir/ValueSet/"
+from gtgateway.validators.structure.profile.base import CORE, VALUE_SET
+
 #: Nothing that travels in a message is of these types.
 LEFT_OUT = frozenset({"ElementDefinition", "MarketingStatus", "Population", "ProdCharacteristic", "ProductShelfLife"})
 #: Invariants that snapshots repeat everywhere stand once, with the type that they belong to.
@@ -65,6 +65,8 @@ def compact(definition: dict[str, Any]) -> dict[str, Any]:
         if not path:
             continue
         types = [_type(entry) for entry in element.get("type", ())] or [short(element["contentReference"], CORE)]
+        if path == "id" and definition["kind"] == "resource":
+            types = ["id"]  # R4's own definitions say string, its text says id
         if types == ["BackboneElement"] or types == ["Element"]:
             backbones.add(path)
         row: list[Any] = [f"{element['min']}..{element['max']}", types]

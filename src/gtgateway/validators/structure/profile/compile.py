@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gtgateway.model.findings import Bilingual
-from gtgateway.validators.structure.profile.base_from import CORE
+from gtgateway.validators.structure.profile.base import CORE
 from gtgateway.validators.structure.profile.context import Acceptor
 from gtgateway.validators.structure.profile.discriminators import (
     Definition,
@@ -128,6 +128,7 @@ class Shape:
     by_key: dict[str, tuple[Node, Rule]] = field(default_factory=dict)
     invariants: tuple[Invariant, ...] = ()
     resource: bool = False
+    cyclic: bool = False  #: can hold itself, at some depth
     packages: PackageSet | None = None  #: the set that a profile belongs to; None for base R4, which is in all
     accept: Acceptor | None = None  #: made by `accept.py` when first needed
 
@@ -216,6 +217,7 @@ class PackageSet:
                 definition = tree.definition
                 shape = self._shapes[url] = Shape(url, definition["type"], resource=definition["kind"] == "resource")
                 shape.packages = None if self is self.base.packages else self
+                shape.cyclic = shape.resource or shape.type in ("Extension", "Reference")
                 _Compiler(self, tree).fill(shape, tree.root)
         return self._shapes[url]
 
@@ -345,9 +347,9 @@ class _Compiler:
         if found is None:
             self.missed(f"content reference {reference}")
             return Rule("BackboneElement")
-        return Rule(
-            "BackboneElement", shapes=((compiler.inner(found),),), invariants=tuple(self.invariants(found, name))
-        )
+        shape = compiler.inner(found)
+        shape.cyclic = True
+        return Rule("BackboneElement", shapes=((shape,),), invariants=tuple(self.invariants(found, name)))
 
     def inner(self, definition: Definition) -> Shape:
         """The shape of an element's own children."""

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 #: (value, context) -> True, or False for "look closer"
 Acceptor = Callable[[Any, "Context"], bool]
 
+#: Longest chain of references that is followed to see whether what is at its end conforms.
+_MOST_LINKS = 16
+
 
 class Context:
     """`root`: the document. `resource`: the resource that holds the element looked at (FHIRPath %resource)."""
@@ -21,6 +24,9 @@ class Context:
         self.resource = root
         self.packages = packages
         self.bundle_type = root.get("type") if root.get("resourceType") == "Bundle" else None
+        self.depth = 0  #: of the fast path: resources, extensions and references inside each other
+        self.cut = False  #: whether a chain of references was too long to follow
+        self._chain = 0
         self._conforms = conforms
         self._conformity: dict[tuple[int, int], bool] = {}
         self._index: dict[str, Json] | None = None
@@ -87,10 +93,15 @@ class Context:
         key = (id(resource), id(shape))
         known = self._conformity.get(key)
         if known is None:
+            if self._chain >= _MOST_LINKS:
+                self.cut = True
+                return True
             self._conformity[key] = True
+            self._chain += 1
             holder = self.enter(resource, shape)
             known = self._conformity[key] = self._conforms(resource, shape, self)
             self.leave(holder)
+            self._chain -= 1
         return known
 
     def enter(self, resource: Json, shape: Shape) -> tuple[Json, PackageSet]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gtgateway.validators.structure.profile.base_from import CORE
+from gtgateway.validators.structure.profile.base import CORE
 from gtgateway.validators.structure.profile.context import Context
 from gtgateway.validators.structure.profile.terminology import Codes
 

@@ -30,6 +30,7 @@ _SINGLE = Bilingual("en enkelt værdi, ikke en liste", "a single value, not an a
 _FILLED = Bilingual("udfyldt (ikke null eller tom)", "filled in (not null or empty)")
 _SAME_SIZE = Bilingual("lige så lang som listen, den hører til", "as long as the list it belongs to")
 _DEPTH = Bilingual("indlejring", "nesting")
+_CHAIN = Bilingual("en lang kæde af henvisninger", "a long chain of references")
 _NO_FUNCTION = Bilingual("reglen {key} kan ikke beregnes", "the rule {key} cannot be evaluated")
 _NO_TYPE = Bilingual("ressourcetypen {kind} er ikke indlæst", "the resource type {kind} is not loaded")
 
@@ -373,6 +374,10 @@ def explain(walk: Walk, document: Json, profiles: Iterable[str] | None) -> tuple
             walk.resource(document, root, 0)
         else:
             walk.by_claims(document, [url.partition("|")[0] for url in profiles], root, 0)
+        if walk.context.cut:
+            walk.add(faults.FHIR_NOT_EVALUATED, root, what=_CHAIN)
+    except RecursionError:
+        return (*walk.findings.values(), faults.FHIR_TOO_LARGE.at(root, root, what=_DEPTH, limit=MAX_DEPTH))
     except Enough:
         return (*walk.findings.values(), faults.FHIR_MORE.at(root, root, limit=walk.most))
     return tuple(walk.findings.values())
