@@ -140,7 +140,8 @@ def report(
     }
     assessed = stages.measure(quick=quick)
     print(
-        f"\ngateway is {ratios['gateway/floor']:.0%} of the floor and {ratios['gateway/afternoon']:.1f} × the afternoon version"
+        f"\ngateway is {ratios['gateway/floor']:.0%} of the floor"
+        f" and {ratios['gateway/afternoon']:.1f} × the afternoon version"
     )
     stages.report(assessed)
     ratios["rules/assess"] = assessed[stages.RULES] / assessed["assess"]

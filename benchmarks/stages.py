@@ -7,17 +7,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import orjson
+from fhir.resources.R4B.bundle import Bundle
 from lxml import etree
 
 from benchmarks import load
 from gtgateway.bootstrap import tools_from
+from gtgateway.convert import Target
 from gtgateway.data import packaged
 from gtgateway.law.governing import govern
 from gtgateway.mappers.json_from_model import to_json
 from gtgateway.model.message import Format
 from gtgateway.model.outcome import Known, LetterOutcome
-from gtgateway.model.plan import danish_day
+from gtgateway.model.plan import Level, danish_day
 from gtgateway.pipeline import Tools, assess, judge, read
+from gtgateway.samples import sample_message
 from gtgateway.settings import Settings
 from gtgateway.validators.registry import Facts, check_rules
 
@@ -38,6 +42,9 @@ def measure(*, quick: bool) -> dict[str, float]:
     schema = etree.XMLSchema(etree.parse(packaged("xsd", "municipality", "1.0.4", "EMessage.xsd")))
     rounds = 10 if quick else 60
     trace = letters[0].letter.trace
+    fhir, fhir_xml = (sample_message(Level.ALMEN, danish_day(now), to) for to in (Target.FHIR, Target.FHIR_XML))
+    data = orjson.loads(fhir)
+    few = max(rounds // 5, 3)
     return {
         "lxml parse + XSD": per_call(lambda body: schema.validate(etree.fromstring(body, parser)), bodies, rounds),
         "read": per_call(lambda body: read(body, tools), bodies, rounds),
@@ -45,6 +52,14 @@ def measure(*, quick: bool) -> dict[str, float]:
         RULES: per_call(lambda each: check_rules(each, trace), facts, rounds),
         "assess": per_call(lambda body: assess(body, tools, now), bodies, rounds),
         "record to JSON": per_call(to_json, records, rounds),
+        f"FHIR JSON of {len(bundles[Target.FHIR])} bytes: orjson": per_call(
+            orjson.loads, [bundles[Target.FHIR]], rounds
+        ),
+        "  fhir.resources": per_call(Bundle.model_validate_json, [fhir], few),
+        "  profiles, fast path": per_call(tools.profiles.accepts, [data], rounds),
+        "  profiles, explaining path": per_call(tools.profiles.check, [data], few),
+        "  assess FHIR JSON": per_call(lambda body: assess(body, tools, now), [fhir], few),
+        "  assess FHIR XML": per_call(lambda body: assess(body, tools, now), [fhir_xml], few),
     }
 
 
@@ -63,6 +78,11 @@ def report(stages: dict[str, float]) -> None:
     """A line per stage, and the share of all rules together."""
     for name, microseconds in stages.items():
         print(f"{name:<34}{microseconds:>9.0f} µs")
+    fast = stages["  profiles, fast path"]
+    json_parse = next(value for name, value in stages.items() if name.endswith("orjson"))
+    print(
+        f"profiles, fast path: {fast / json_parse:.1f} × orjson, {fast / stages['  fhir.resources']:.2f} × fhir.resources"
+    )
     print(f"all rules together are {stages[RULES] / stages['assess']:.0%} of assess")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from gtgateway.law.orders import Order, Orders, Parameters
 from gtgateway.mappers.json_from_model import to_data
+from gtgateway.mappers.plan_from_clinical_email import TABLE as CLINICAL_EMAIL
+from gtgateway.mappers.plan_from_fhir import ROWS as FHIR
 from gtgateway.mappers.plan_from_medcom_xml import TABLE as MEDCOM_XML
 from gtgateway.model.route import Organisation
 from gtgateway.routing.directory import Directory
@@ -16,7 +18,12 @@ from gtgateway.validators.registry import RULES
 from gtgateway.validators.rule import Rule
 from gtgateway.validators.verification import verification
 
-TABLES = {"plan_from_medcom_xml": MEDCOM_XML}
+#: Source element, field of the plan, reason why there is none: by mapping.
+TABLES: dict[str, list[tuple[str, str | None, str | None]]] = {
+    "plan_from_medcom_xml": [(row.source, row.target, row.reason) for row in MEDCOM_XML.rows],
+    "plan_from_clinical_email": [(row.source, row.target, row.reason) for row in CLINICAL_EMAIL.rows],
+    "plan_from_fhir": [(row.source, row.target, row.reason) for row in FHIR],
+}
 
 
 def rules(known: Orders) -> list[dict[str, Any]]:
@@ -149,8 +156,8 @@ def order_lines(order: dict[str, Any]) -> str:
 def mappings() -> dict[str, list[dict[str, str | None]]]:
     """Every mapping table by name: source element, field of the plan (None: none, with the reason), note."""
     return {
-        name: [{"source": row.source, "target": row.target, "note": row.reason} for row in table.rows]
-        for name, table in TABLES.items()
+        name: [{"source": source, "target": target, "note": reason} for source, target, reason in rows]
+        for name, rows in TABLES.items()
     }
 
 
