@@ -78,9 +78,8 @@ def report(stages: dict[str, float]) -> None:
         print(f"{name:<34}{microseconds:>9.0f} µs")
     fast = stages["  profiles, fast path"]
     json_parse = next(value for name, value in stages.items() if name.endswith("orjson"))
-    print(
-        f"profiles, fast path: {fast / json_parse:.1f} × orjson, {fast / stages['  fhir.resources']:.2f} × fhir.resources"
-    )
+    share = fast / stages["  fhir.resources"]
+    print(f"profiles, fast path: {fast / json_parse:.1f} × orjson, {share:.2f} × fhir.resources")
     print(f"all rules together are {stages[RULES] / stages['assess']:.0%} of assess")
 
 
