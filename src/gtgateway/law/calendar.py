@@ -37,6 +37,11 @@ class Calendar:
             day -= timedelta(days=1)
         return None
 
+    def working_days(self, after: date, until: date) -> int:
+        """How many working days lie after a day, up to and including another."""
+        days = range(after.toordinal() + 1, until.toordinal() + 1)
+        return sum(self.is_working_day(date.fromordinal(day)) for day in days)
+
 
 @cache
 def _public_holidays(year: int) -> frozenset[tuple[int, int]]:
