@@ -42,7 +42,7 @@ from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Fault, Finding, Layer, LayerResult, Severity, Validity
 from gtgateway.model.message import Action, Envelope, FhirEnvelope, Format, Letter, LetterHead, Reading
 from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
-from gtgateway.model.plan import RehabilitationPlan, danish_day
+from gtgateway.model.plan import LocalMoment, RehabilitationPlan, danish_day
 from gtgateway.model.route import Route
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
 from gtgateway.parsers.fhir_message import PLAN_EVENTS
@@ -53,6 +53,7 @@ from gtgateway.routing.receiver import check_receiver
 from gtgateway.routing.route import route
 from gtgateway.validators.quality import quality
 from gtgateway.validators.registry import Facts, Policy, check_rules
+from gtgateway.validators.structure.message_rules import check_message
 from gtgateway.validators.structure.profile import Profiles
 from gtgateway.validators.structure.xsd import Schemas, check_structure
 
@@ -122,10 +123,12 @@ def read(body: bytes, tools: Tools) -> Reading:
 
 
 def _profiled(document: dict[str, Any], fhir: FhirEnvelope | None, profiles: Profiles) -> tuple[Finding, ...]:
-    """What the profiles of a FHIR document find: the fast yes first, the explaining path for the rest."""
-    if profiles.accepts(document):
-        return ()
-    findings = profiles.check(document)
+    """What profiles and message rules find: the fast yes first, the explaining path for the rest."""
+    findings = () if profiles.accepts(document) else profiles.check(document)
+    if document.get("type") == "message":
+        # MedCom's message rules; where a profile says the same of the same place, once is enough.
+        said = {finding.source_path for finding in findings if finding.severity is Severity.ERROR}
+        findings = (*findings, *(each for each in check_message(document) if each.source_path not in said))
     if fhir is None or fhir.event not in PLAN_EVENTS:
         return findings
     # MedCom's Provenance wants a header with one of MedCom's five events, and none of them is a plan's.
@@ -375,17 +378,31 @@ def judge_corrected(
 ) -> LetterOutcome:
     """A letter judged anew with another discharge date: order, recipients, deadlines and record (GOP-DATE-11).
 
-    `received_at` is the instant of the first receipt, so that lateness does not change.
+    `received_at` is the instant of the first receipt, so that lateness does not change. `known.corrected_from` names
+    the date that is corrected where it is not the one in the letter.
     """
     plan = letter.plan
     if plan is not None:
-        deadline = plan.start_deadline
-        if reading.format is not Format.FHIR:  # words count from the day of discharge
-            deadline = understood_deadline(deadline, discharged_on)
-        if plan.discharged_on is not None:
+        if plan.discharged_on is not None and not known.corrected_from:
             known = replace(known, corrected_from={letter.head.letter_id: plan.discharged_on})
-        plan = replace(plan, discharged_on=discharged_on, discharge_read_from_text=False, start_deadline=deadline)
+        plan = with_discharge(plan, reading, discharged_on)
     return _judge_letter(replace(letter, plan=plan), reading, known, tools, received_at, Regard.LIVE, None)
+
+
+def with_discharge(plan: RehabilitationPlan, reading: Reading, discharged_on: date) -> RehabilitationPlan:
+    """A plan of a reading with another discharge date; of the end of the contact only the day is then known."""
+    deadline, contact = plan.start_deadline, plan.hospital_contact
+    if reading.format is not Format.FHIR:  # words count from the day of discharge
+        deadline = understood_deadline(deadline, discharged_on)
+    if contact is not None and contact.expected_end is not None:
+        contact = replace(contact, expected_end=LocalMoment(discharged_on))
+    return replace(
+        plan,
+        discharged_on=discharged_on,
+        discharge_read_from_text=False,
+        start_deadline=deadline,
+        hospital_contact=contact,
+    )
 
 
 # --- shadow mode: an order that is not yet in force -------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,11 +9,11 @@ from datetime import datetime
 from gtgateway.acknowledgements.reply import unavailable_reply
 from gtgateway.bootstrap import Gateway
 from gtgateway.errors import NotAllowed, Overloaded, SendAgain, StoreUnavailable
+from gtgateway.lookup import look_up
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known, Outcome, Repeat
-from gtgateway.model.plan import COPENHAGEN
+from gtgateway.notification import with_corrections
 from gtgateway.pipeline import judge
-from gtgateway.residence.register import ResidenceRegister
 from gtgateway.security.identity import Caller
 from gtgateway.security.permissions import may_send
 
@@ -57,30 +56,9 @@ async def _judged_and_kept(
 ) -> Received:
     known = await look_up(reading, gateway, received_at)
     while True:
-        outcome = judge(reading, known, gateway.tools, received_at)
+        outcome = await with_corrections(judge(reading, known, gateway.tools, received_at), gateway)
         saved = await gateway.store.save(outcome, body, caller.name)
         if saved.earlier is None:
             return Received(outcome, saved.message_id, saved.message_id if outcome.repeat is Repeat.REPLAY else None)
         # Another request with the same message won the race: judged again, knowing how that one was answered.
         known = replace(known, answer=saved.earlier)
-
-
-async def look_up(reading: Reading, gateway: Gateway, received_at: datetime) -> Known:
-    """What the archive and the residence register know of a reading, looked up side by side."""
-    known, residence = await asyncio.gather(
-        gateway.store.known(reading), _residences(reading, gateway.register, received_at)
-    )
-    return replace(known, residence=residence)
-
-
-async def _residences(reading: Reading, register: ResidenceRegister, received_at: datetime) -> dict[str, str]:
-    """Kommunekode per letter, on the day of discharge (of receipt where none is stated)."""
-    today = received_at.astimezone(COPENHAGEN).date()
-    patients = [
-        (letter.head.letter_id, letter.plan.patient.identifier, letter.plan.discharged_on or today)
-        for letter in reading.letters
-        if letter.plan is not None
-    ]
-    asked = [(letter_id, number, day) for letter_id, number, day in patients if number is not None]
-    found = await asyncio.gather(*(register.residence(number.reveal(), day) for _, number, day in asked))
-    return {letter_id: code for (letter_id, _, _), code in zip(asked, found, strict=True) if code is not None}

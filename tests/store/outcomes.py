@@ -16,8 +16,19 @@ from gtgateway.model.acknowledgement import Acknowledgement, AcknowledgementCode
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Layer, LayerResult
 from gtgateway.model.identifiers import Cpr, Identifier, IdentifierKind
-from gtgateway.model.message import Action, Envelope, Format, Letter, LetterHead, Reading, VansDocument, VansEnvelope
-from gtgateway.model.outcome import LetterOutcome, OrderBasis, Outcome, Repeat, Verdict
+from gtgateway.model.message import (
+    Action,
+    Envelope,
+    FhirEnvelope,
+    Format,
+    HospitalNotification,
+    Letter,
+    LetterHead,
+    Reading,
+    VansDocument,
+    VansEnvelope,
+)
+from gtgateway.model.outcome import Correction, LetterOutcome, OrderBasis, Outcome, Repeat, Verdict
 from gtgateway.model.plan import (
     Coded,
     ContactDetails,
@@ -183,6 +194,16 @@ def accepted(
         for letter in reading.letters
     )
     return _outcome(reading, Verdict.ACCEPTED, repeat, letters, 201)
+
+
+def notified(*corrected: Letter, message_id: str = "notification-1") -> Outcome:
+    """An accepted HospitalNotification that makes version 2 of each of these plans."""
+    fhir = FhirEnvelope(message_id, None, "hospital-notification-message", None, None, "application/fhir+json")
+    notification = HospitalNotification("discharge-inpatient-home", CPR, None, None, None, sha256(message_id))
+    reading = replace(reading_of(), format=Format.FHIR, fhir=fhir, notification=notification)
+    of_plans = accepted(reading_of(*corrected), action=Action.CORRECTION, plan_version=2).letters
+    outcome = _outcome(reading, Verdict.ACCEPTED, Repeat.NONE, (), 201)
+    return replace(outcome, corrections=tuple(Correction(SENDER, each) for each in of_plans))
 
 
 def rejected(reading: Reading, *, repeat: Repeat = Repeat.NONE) -> Outcome:

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import orjson
 import pytest
 from outcomes import (
     AARHUS,
     AARHUS_GLN,
+    CPR,
     GP,
     ODENSE,
     ODENSE_GLN,
@@ -21,6 +22,7 @@ from outcomes import (
     SENDER,
     accepted,
     letter_of,
+    notified,
     reading_of,
     rejected,
     route_to,
@@ -32,7 +34,7 @@ from gtgateway.model.delivery import DeliveryState
 from gtgateway.model.message import Action, OriginalRef, Reading
 from gtgateway.model.outcome import ActivePlan, Outcome, Repeat
 from gtgateway.model.route import Role
-from gtgateway.store.base import FeedPage, Store
+from gtgateway.store.base import FeedPage, Store, StoredPlan
 
 pytestmark = pytest.mark.anyio
 
@@ -371,6 +373,51 @@ async def test_correction_of_a_plan_that_moved_on(store: Store) -> None:
     raced = accepted(reading_of(letter_of("L3", plan_id="L1")), action=Action.CORRECTION, plan_version=2)
     with pytest.raises(StoreUnavailable):
         await store.save(raced, BODY, "ouh")
+
+
+async def test_active_plans_of_a_patient(store: Store) -> None:
+    first = await store.save(accepted(reading_of(letter_of("L1"))), BODY, "ouh")
+    await store.save(accepted(reading_of(letter_of("L2", cpr=OTHER_CPR))), BODY, "ouh")
+    third = await store.save(accepted(reading_of(letter_of("L3"))), BODY, "ouh")
+    withdrawal = reading_of(letter_of("L4", plan_id="L3"))
+    assert [(each.plan_id, each.message_id) for each in await store.plans_of(CPR)] == [
+        ("L1", first.message_id),
+        ("L3", third.message_id),
+    ]
+    await store.save(accepted(withdrawal, action=Action.WITHDRAWAL, plan_version=2), BODY, "ouh")
+    assert await store.plans_of(CPR) == (
+        StoredPlan(SENDER, "L1", 1, date(2026, 11, 6), "episode-L1", first.message_id, "L1", RECEIVED_AT),
+    )
+
+
+async def test_notification_that_corrects_a_plan(store: Store) -> None:
+    saved = await store.save(accepted(reading_of(letter_of("L1"))), BODY, "ouh")
+    told = notified(letter_of("L1"))
+    corrected = await store.save(told, b"notification", "ouh")
+    assert corrected.record_ids == saved.record_ids
+    record = await store.record(saved.record_ids[0])
+    assert record is not None
+    # the record is read from the plan's own message as before
+    assert (record.version, record.message_id, record.letter_id) == (2, saved.message_id, "L1")
+    assert orjson.loads(record.record)["plan_version"] == 2
+    assert changes(await store.feed([ODENSE.id], 0, 10)) == [("corrected", 2, ODENSE.id)]
+    message = await store.message(corrected.message_id)
+    assert message is not None
+    assert message.letter_ids == ("notification-1",)
+    assert message.record_ids == saved.record_ids
+    assert {(each.version, each.state) for each in message.deliveries} == {(2, DeliveryState.PENDING)}
+    assert await store.body(corrected.message_id) == b"notification"
+    known = await store.known(told.reading)
+    assert known.answer is not None
+    assert known.answer.message_id == corrected.message_id
+    with pytest.raises(StoreUnavailable):  # judged for the version that was just replaced
+        await store.save(notified(letter_of("L1"), message_id="notification-2"), BODY, "ouh")
+
+
+async def test_notification_that_corrects_nothing_is_kept_without_its_body(store: Store) -> None:
+    saved = await store.save(notified(), b"notification", "ouh")
+    assert saved.record_ids == ()
+    assert await store.body(saved.message_id) is None
 
 
 async def test_withdrawal_reaches_whoever_has_the_plan(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from datetime import date
 from typing import Annotated
 
 import orjson
@@ -20,6 +21,7 @@ from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
 from gtgateway.model.plan import RehabilitationPlan
+from gtgateway.pipeline import with_discharge
 from gtgateway.security.identity import Caller, Scope
 from gtgateway.security.permissions import holds, may_see_record
 from gtgateway.store.base import FeedEntry, StoredRecord
@@ -165,7 +167,7 @@ def _quality(text: str) -> float:
 
 
 async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, RehabilitationPlan]:
-    """The plan of a record, read anew from the bytes that were received."""
+    """The plan of a record, read anew from the bytes that were received, with the discharge date as it is known now."""
     body = await gateway.store.body(stored.message_id)
     if body is None:
         raise ProblemError(NOT_FOUND)
@@ -174,6 +176,9 @@ async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, Re
     plan = next(plans, None)
     if reading.envelope is None or plan is None:
         raise ProblemError(NOT_FOUND)
+    discharged_on = orjson.loads(stored.record)["discharged_on"]
+    if discharged_on is not None and discharged_on != str(plan.discharged_on):
+        plan = with_discharge(plan, reading, date.fromisoformat(discharged_on))
     return reading.envelope, plan
 
 

@@ -16,15 +16,16 @@ _DECLARED = re.compile(rb"encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 
 
 def assessments(outcome: Outcome, *, content: bool = True) -> list[dict[str, Any]]:
-    """One object per letter; a message without a readable letter gives one object.
+    """One object per letter, or per plan that a notification corrects; a message with neither gives one object.
 
     `content` False leaves out the plan, the record and the acknowledgement's body (what the archive shows a sender).
     """
     whole = [finding_data(finding) for finding in outcome.findings]
-    if not outcome.letters:
+    letters = (*outcome.letters, *(correction.letter for correction in outcome.corrections))
+    if not letters:
         action = Action.RECEIPT if outcome.reading.receipt else None
         return [_assessment(outcome, None, whole, action, content)]
-    return [_assessment(outcome, letter, whole, letter.action, content) for letter in outcome.letters]
+    return [_assessment(outcome, letter, whole, letter.action, content) for letter in letters]
 
 
 def _assessment(

@@ -257,6 +257,14 @@ MSG_SEVERAL_RECEIPTS = _fault(
     "The envelope holds several receipts; send them in an envelope each.",
     "MedCom kvittering",
 )
+MSG_DISCHARGE_NOT_USED = _fault(
+    "GOP-MSG-16",
+    _W,
+    Layer.ENVELOPE,
+    "Udskrivningsdatoen er ikke rettet i plan {plan_id}, som da ville være i strid med {rules}; send en rettet plan.",
+    "The discharge date of plan {plan_id} was not changed: the plan would then break {rules}; send a corrected plan.",
+    "MedCom HospitalNotification",
+)
 
 # --- SHADOW: judged also by an order that is not yet in force ---------------------------------------------------------
 SHADOW = _fault(

@@ -101,6 +101,14 @@ class LetterOutcome:
         return self.letter.trace.in_document_order(tuple(f for layer in self.layers for f in layer.findings))
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A stored plan judged anew, because a message about something else corrects it (HospitalNotification)."""
+
+    sender_gln: str  #: of the plan
+    letter: LetterOutcome
+
+
 class Repeat(StrEnum):
     """What the duplicate table says about a message that came before (house.md 4)."""
 
@@ -124,6 +132,7 @@ class Outcome:
     reply: Reply
     envelope_receipt: Reply | None  #: the VANS receipt, always kept
     received_at: datetime
+    corrections: tuple[Correction, ...] = ()  #: stored plans that an accepted notification corrects
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

@@ -14,10 +14,11 @@ import orjson
 from gtgateway.errors import GatewayError
 from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.delivery import Delivery, DeliveryState
+from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import Letter, OriginalRef, Reading
 from gtgateway.model.outcome import ActivePlan, EarlierAnswer, Known, Outcome, Repeat
 from gtgateway.model.record import MunicipalRecord
-from gtgateway.store.base import FeedEntry, FeedPage, Saved, StoredMessage, StoredRecord
+from gtgateway.store.base import FeedEntry, FeedPage, Saved, StoredMessage, StoredPlan, StoredRecord
 from gtgateway.store.saving import (
     LostRaceError,
     Transaction,
@@ -192,6 +193,23 @@ class SqlArchive(ABC):
             "active_plans", patient=patient, sender_gln=sender_gln_of(reading), plan_id=plan_id_of(letter)
         )
         return tuple(ActivePlan(f"{sender_gln}|{plan_id}", *facts) for sender_gln, plan_id, *facts in found)
+
+    async def plans_of(self, patient: Cpr) -> tuple[StoredPlan, ...]:
+        """The active plans of a patient, oldest first."""
+        found = await self._read("plans_of", patient=patient.pseudonym(self._patient_key))
+        return tuple(
+            StoredPlan(
+                sender_gln,
+                plan_id,
+                version,
+                date.fromisoformat(discharged_on) if discharged_on else None,
+                episode_of_care_id,
+                message_id,
+                letter_id,
+                datetime.fromisoformat(at),
+            )
+            for sender_gln, plan_id, version, discharged_on, episode_of_care_id, message_id, letter_id, at in found
+        )
 
     async def save(self, outcome: Outcome, body: bytes, client: str) -> Saved:
         """Keep a judged message in one transaction; see `Store.save`."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.delivery import Delivery
+from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import OriginalRef, Reading
 from gtgateway.model.outcome import EarlierAnswer, Known, Outcome
 
@@ -58,6 +59,20 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """The newest version of an active plan, and the letter that it can be read from."""
+
+    sender_gln: str
+    plan_id: str
+    version: int
+    discharged_on: date | None
+    episode_of_care_id: str | None
+    message_id: str
+    letter_id: str
+    received_at: datetime  #: when that letter was received
+
+
+@dataclass(frozen=True, slots=True)
 class FeedEntry:
     """One change that a recipient may see. `record` None: access ended."""
 
@@ -91,11 +106,16 @@ class Store(Protocol):
         """What the archive knows of a reading: earlier answer, VANS id, copy, active plans (no residence)."""
         ...
 
+    async def plans_of(self, patient: Cpr) -> tuple[StoredPlan, ...]:
+        """The active plans of a patient, oldest first."""
+        ...
+
     async def save(self, outcome: Outcome, body: bytes, client: str) -> Saved:
         """Keep a judged message in one transaction: message, findings, answer, plans, records, deliveries, feed.
 
-        A refused message is kept without its body (GOP-DATA-04). Outcomes that arrive close together share one
-        durable commit; each has its own savepoint. A replay (`Repeat.REPLAY`) writes nothing.
+        A refused message is kept without its body (GOP-DATA-04), and so is a notification that corrects no plan.
+        Outcomes that arrive close together share one durable commit; each has its own savepoint. A replay
+        (`Repeat.REPLAY`) writes nothing.
         """
         ...
 

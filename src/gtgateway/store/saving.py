@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -14,7 +14,7 @@ from gtgateway.errors import StoreUnavailable
 from gtgateway.model.acknowledgement import Acknowledgement
 from gtgateway.model.findings import Finding
 from gtgateway.model.message import Action, Letter, Reading
-from gtgateway.model.outcome import EarlierAnswer, LetterOutcome, Outcome, Repeat, Verdict
+from gtgateway.model.outcome import Correction, EarlierAnswer, LetterOutcome, Outcome, Repeat, Verdict
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import Saved
 
@@ -44,6 +44,7 @@ class LetterRows:
     plan_version: int | None = None  #: the version that the record was made for
     document: bytes | None = None
     recipients: Mapping[str, Recipient] | None = None  #: None: no route, whoever was sent the plan before
+    by_notification: bool = False  #: the record goes on to be read from the plan's own message
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def rows_from(
         "receipt_type": receipt.media_type if receipt else None,
         "receipt_body": receipt.body if receipt else None,
         "summary": summary,
-        "body": packed(body) if accepted else None,
+        "body": packed(body) if accepted and (reading.notification is None or outcome.corrections) else None,
     }
     found: list[tuple[str | None, Finding]] = [(None, finding) for finding in outcome.findings]
     found += [(each.letter.head.letter_id, finding) for each in outcome.letters for finding in each.findings]
@@ -168,7 +169,30 @@ def rows_from(
         _letter_rows(ordinal, each, message, accepted, key, record_document)
         for ordinal, each in enumerate(outcome.letters)
     )
-    return MessageRows(message, findings, vans, letters)
+    corrections = tuple(
+        _correction_rows(ordinal, each, reading, message, key, record_document)
+        for ordinal, each in enumerate(outcome.corrections)
+    )
+    return MessageRows(message, findings, vans, (*letters, *corrections))
+
+
+def _correction_rows(
+    ordinal: int,
+    correction: Correction,
+    reading: Reading,
+    message: Row,
+    key: bytes,
+    record_document: Callable[[MunicipalRecord], bytes],
+) -> LetterRows:
+    """A plan that a notification corrects; what came under the plan's record is the notification, by its own id."""
+    of_the_plan = {**message, "sender_gln": correction.sender_gln}
+    rows = _letter_rows(ordinal, correction.letter, of_the_plan, True, key, record_document)
+    letter = {
+        **rows.letter,
+        "letter_id": reading.fhir.message_id if reading.fhir else "",
+        "content_digest": reading.content_digest,
+    }
+    return replace(rows, letter=letter, by_notification=True)
 
 
 def _letter_rows(
@@ -309,7 +333,8 @@ async def _keep_plan(
         place = {"plan": plan_key, "message": message, "letter_id": letter_id}
         await db.put("update_plan", {**plan, **place, "state": state, "version": version})
         change = {"record": record, "version": record_version, "state": state, "document": letter.document}
-        await db.put("update_record", {**place, **change})
+        source = {"message": None, "letter_id": None} if letter.by_notification else place
+        await db.put("update_record", {**source, **change})
         had = {organisation for (organisation,) in await db.ask("access", change)}
         await db.put("cancel_deliveries", {**place, "updated_at": received_at})
     await db.put("insert_plan_version", {**place, "version": version, "action": action, "received_at": received_at})

@@ -21,9 +21,9 @@ INSERT INTO record (id, record_id, plan, version, message, letter_id, state, doc
 VALUES (:id, :record_id, :plan, 1, :message, :letter_id, 'active', :document) RETURNING id;
 
 -- name: update_record
--- The next version; a withdrawal without a new document keeps the last one.
+-- The next version; a withdrawal without a new document keeps the last one, a notification the plan's message.
 UPDATE record
-SET version = :version, message = :message, letter_id = :letter_id, state = :state,
+SET version = :version, message = coalesce(:message, message), letter_id = coalesce(:letter_id, letter_id), state = :state,
     document = coalesce(:document, document)
 WHERE id = :record;
 
