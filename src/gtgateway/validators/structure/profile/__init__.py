@@ -9,7 +9,7 @@ from typing import Any
 
 from gtgateway.data import packaged
 from gtgateway.model.findings import Finding
-from gtgateway.validators.structure.profile.accept import accepts, accepts_resource
+from gtgateway.validators.structure.profile.accept import accepts, accepts_resource, source_of
 from gtgateway.validators.structure.profile.base import read_base
 from gtgateway.validators.structure.profile.compile import Base, PackageSet
 from gtgateway.validators.structure.profile.context import Context, stated_profiles
@@ -73,6 +73,13 @@ class Profiles:
     def uncovered(self) -> frozenset[str]:
         """Invariants that no function covers: only the explaining path evaluates them."""
         return frozenset[str]().union(*(packages.uncovered for packages in self._compiled()))
+
+    def source(self, url: str) -> str:
+        """The Python that a profile was compiled to; KeyError when it is not loaded."""
+        shape = self._for({}, (url,)).profile(url.partition("|")[0])
+        if shape is None:
+            raise KeyError(url)
+        return source_of(shape)
 
     def close(self) -> None:
         """End what was started to evaluate invariants."""

@@ -394,6 +394,8 @@ def _offset(timing: Any, _context: Context) -> bool:
 def _trigger(value: Any, _context: Context) -> bool:
     """trd-3"""
     kind = value.get("type")
+    if kind is None:
+        return has(value, "name") and has_choice(value, "timing") and has(value, "data")
     return (
         (kind != "named-event" or has(value, "name"))
         and (kind != "periodic" or has_choice(value, "timing"))
