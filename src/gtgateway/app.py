@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from gtgateway.api.problems import (
     problem_response,
 )
 from gtgateway.bootstrap import Gateway
+from gtgateway.copies import keep_looking
 from gtgateway.errors import Overloaded, SendAgain, StoreUnavailable
 from gtgateway.logs import log
 
@@ -36,9 +38,11 @@ def create_app(gateway: Gateway) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await gateway.open()
+        copies = asyncio.create_task(keep_looking(gateway.store), name="waiting-copies")
         try:
             yield
         finally:
+            copies.cancel()
             await gateway.close()
 
     app = FastAPI(

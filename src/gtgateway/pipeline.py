@@ -42,8 +42,8 @@ from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Fault, Finding, Layer, LayerResult, Severity, Validity
 from gtgateway.model.message import Action, Envelope, FhirEnvelope, Format, Letter, LetterHead, Reading
 from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
-from gtgateway.model.plan import LocalMoment, RehabilitationPlan, danish_day
-from gtgateway.model.route import Route
+from gtgateway.model.plan import LocalMoment, Party, RehabilitationPlan, danish_day
+from gtgateway.model.route import Organisation, Route
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
 from gtgateway.parsers.fhir_message import PLAN_EVENTS
 from gtgateway.parsers.hardened import Limits
@@ -195,7 +195,7 @@ def judge(
     if repeat in _REFUSED_REPEATS:
         letters = tuple(_refused(letter, _REFUSED_REPEATS[repeat], reading) for letter in reading.letters)
     elif known.copy_of is not None or any(letter.action is Action.COPY for letter in reading.letters):
-        letters = tuple(_copy(letter) for letter in reading.letters)
+        letters = tuple(_copy(letter, reading, tools, received_at) for letter in reading.letters)
     else:
         letters = tuple(
             _judge_letter(letter, reading, known, tools, received_at, regard, order_id) for letter in reading.letters
@@ -505,9 +505,28 @@ def validated(reading: Reading, received_at: datetime) -> Outcome | None:
 _UNREADABLE = frozenset(fault.rule for fault in (faults.FHIR_JSON, faults.FHIR_KEY_REPEATED, faults.FHIR_TOO_LARGE))
 
 
-def _copy(letter: Letter) -> LetterOutcome:
-    """A copy that the sender itself sends: answered as accepted, linked to its plan, no second record."""
-    return LetterOutcome(letter, Verdict.ACCEPTED, Action.COPY, None, None, letter.layers)
+def _copy(letter: Letter, reading: Reading, tools: Tools, received_at: datetime) -> LetterOutcome:
+    """A copy that the sender itself sends: accepted as it can be read, linked to its plan, no second record."""
+    sound = all(layer.validity is not Validity.INVALID for layer in letter.layers)
+    receiver = _copied_to(reading)
+    served = tools.directory.resolve(receiver, danish_day(received_at)) if receiver else None
+    ids = (served.id, *_same_above(served, tools.directory)) if served and sound else ()
+    verdict = Verdict.ACCEPTED if sound else Verdict.REJECTED
+    return LetterOutcome(letter, verdict, Action.COPY, None, None, letter.layers, served=ids)
+
+
+def _copied_to(reading: Reading) -> Party | None:
+    """Whom a copy went to, or None where it does not say: a FHIR message names every receiver of every copy."""
+    if reading.fhir is None:
+        return reading.envelope.receiver if reading.envelope else None
+    if reading.vans is not None and reading.vans.receiver_type == "EAN":
+        return Party(gln=reading.vans.receiver_id)
+    return reading.fhir.copy_receivers[0] if len(reading.fhir.copy_receivers) == 1 else None
+
+
+def _same_above(organisation: Organisation, directory: Directory) -> tuple[str, ...]:
+    """The wholes that a unit is part of; a region is another organisation than the hospitals that it owns."""
+    return tuple(each.id for each in directory.ancestors(organisation.id) if each.kind is organisation.kind)
 
 
 def _with(outcome: LetterOutcome, fault: Fault) -> LetterOutcome:

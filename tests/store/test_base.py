@@ -31,7 +31,7 @@ from outcomes import (
 
 from gtgateway.errors import StoreUnavailable
 from gtgateway.model.delivery import DeliveryState
-from gtgateway.model.message import Action, OriginalRef, Reading
+from gtgateway.model.message import Action, FhirEnvelope, Format, Letter, OriginalRef, Reading
 from gtgateway.model.outcome import ActivePlan, Outcome, Repeat
 from gtgateway.model.route import Role
 from gtgateway.store.base import FeedPage, Store, StoredPlan
@@ -311,6 +311,53 @@ async def test_copy_judged_before_its_original_was_stored(store: Store) -> None:
     assert raced.earlier is None
     assert raced.record_ids == saved.record_ids
     assert len((await store.feed([ODENSE.id], 0, 10)).entries) == 1
+
+
+def fhir_reading(letter: Letter, message_id: str, earlier: tuple[str, ...] = ()) -> Reading:
+    reading = reading_of(letter, envelope_id=message_id)
+    fhir = FhirEnvelope(message_id, None, "gop", None, None, "application/fhir+json", earlier)
+    return replace(reading, format=Format.FHIR, fhir=fhir)
+
+
+def copied_to(organisation: str, reading: Reading) -> Outcome:
+    outcome = accepted(reading, action=Action.COPY)
+    return replace(outcome, letters=tuple(replace(each, served=(organisation,)) for each in outcome.letters))
+
+
+async def test_copy_before_and_after_its_plan(store: Store) -> None:
+    to_gp = copied_to(GP.id, fhir_reading(letter_of("L1"), "copy-1", ("first",)))
+    early = await store.save(to_gp, b"copy", "ouh")
+    assert early.record_ids == ()
+    assert await store.waiting_copies(RECEIVED_AT) == ()
+    assert await store.waiting_copies(RECEIVED_AT + timedelta(seconds=1)) == ((early.message_id, RECEIVED_AT),)
+    saved = await store.save(accepted(fhir_reading(letter_of("L1"), "first")), BODY, "ouh")
+    assert await states(store, saved.message_id) == {
+        ODENSE.id: DeliveryState.PENDING,
+        GP.id: DeliveryState.SERVED_BY_SENDER,
+    }
+    linked = await store.message(early.message_id)
+    assert linked is not None
+    assert linked.record_ids == saved.record_ids
+    late = await store.save(copied_to(ODENSE.id, fhir_reading(letter_of("L1"), "copy-2", ("first",))), b"copy", "ouh")
+    assert late.record_ids == saved.record_ids
+    assert set((await states(store, saved.message_id)).values()) == {DeliveryState.SERVED_BY_SENDER}
+    # what is served goes nowhere else when the recipient fetches
+    await store.mark_sent([GP.id], await store.newest([GP.id]))
+    assert (await states(store, saved.message_id))[GP.id] is DeliveryState.SERVED_BY_SENDER
+    assert await store.waiting_copies(RECEIVED_AT + timedelta(days=2)) == ()
+
+
+async def test_copy_of_a_message_that_has_not_come_waits_beside_its_plan(store: Store) -> None:
+    saved = await store.save(accepted(fhir_reading(letter_of("L1"), "first")), BODY, "ouh")
+    copy = copied_to(GP.id, fhir_reading(letter_of("L1"), "copy-1", ("second",)))
+    early = await store.save(copy, b"copy", "ouh")
+    assert early.record_ids == saved.record_ids
+    await store.link_copies()
+    assert (await states(store, saved.message_id))[GP.id] is DeliveryState.PENDING
+    assert len(await store.waiting_copies(RECEIVED_AT + timedelta(days=2))) == 1
+    correction = accepted(fhir_reading(letter_of("L1", "new"), "second"), action=Action.CORRECTION, plan_version=2)
+    second = await store.save(correction, BODY, "ouh")
+    assert (await states(store, second.message_id))[GP.id] is DeliveryState.SERVED_BY_SENDER
 
 
 async def test_several_letters_are_copies_only_together(store: Store) -> None:

@@ -51,6 +51,6 @@ def status_of(case: Case, clocks: Clocks, day: date, deliveries: Sequence[Delive
     if EventKind.ACKNOWLEDGED in kinds:
         return CaseStatus.ACKNOWLEDGED
     acting = [each.state for each in deliveries if any(role in each.roles for role in _ACTING)]
-    if acting and all(state is DeliveryState.DELIVERED for state in acting):
+    if acting and all(state.has_arrived for state in acting):
         return CaseStatus.DELIVERED
     return CaseStatus.RECEIVED

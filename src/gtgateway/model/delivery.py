@@ -14,6 +14,12 @@ class DeliveryState(StrEnum):
     REFUSED = "refused"
     ABANDONED = "abandoned"
     CANCELLED = "cancelled"
+    SERVED_BY_SENDER = "served_by_sender"  #: the sender sent this recipient a copy itself
+
+    @property
+    def has_arrived(self) -> bool:
+        """The recipient has the plan."""
+        return self in (DeliveryState.DELIVERED, DeliveryState.SERVED_BY_SENDER)
 
 
 @dataclass(frozen=True, slots=True)

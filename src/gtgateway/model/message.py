@@ -75,6 +75,7 @@ class FhirEnvelope:
     occurred_at: str | None  #: when it was sent, as its Provenance or Bundle.timestamp states it
     media_type: str  #: application/fhir+json or application/fhir+xml; the answer is in the same
     earlier: tuple[str, ...] = ()  #: messages that it corrects, withdraws or copies: MessageHeader.id or `[GLN]#[id]`
+    copy_receivers: tuple[Party, ...] = ()  #: destinations `cc`, where it is a copy
 
 
 @dataclass(frozen=True, slots=True)

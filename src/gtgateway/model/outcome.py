@@ -94,6 +94,7 @@ class LetterOutcome:
     quality: QualityHints | None = None
     #: how each date came about, worked out only when somebody asks
     deadline_steps: Callable[[], tuple[DeadlineStep, ...]] = field(default=tuple, compare=False, repr=False)
+    served: tuple[str, ...] = ()  #: of a copy: ids of the organisation that it went to, and of what it is a unit of
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -42,10 +42,11 @@ from gtgateway.parsers.fhir import (
 TYPE_CODE = "FHIR"
 PLAN_EVENTS = frozenset((PLAN_EVENT, REFERRAL_EVENT))
 _ACKNOWLEDGEMENT, _NOTIFICATION = "acknowledgement-message", "hospital-notification-message"
+_COPY = "carboncopy-message"
 _ACTIONS = {
     "modified-message": Action.CORRECTION,
     "retract-message": Action.WITHDRAWAL,
-    "carboncopy-message": Action.COPY,
+    _COPY: Action.COPY,
     "acknowledgement": Action.RECEIPT,
 }
 _WITHDRAWN = frozenset(("revoked", "entered-in-error"))
@@ -204,14 +205,17 @@ def _timeless(entry: object) -> object:
 def _fhir_envelope(bundle: Mapping[str, Any], entries: Entries, header: Place, media_type: str) -> FhirEnvelope:
     provenance = provenance_of(entries, header)
     own = provenance.resource
+    activity = activity_of(own)
+    copied = destinations(entries, header) if activity == _COPY else ()
     return FhirEnvelope(
         message_id=string(header.resource.get("id")) or "",
         bundle_id=string(bundle.get("id")),
         event=string(obj(header.resource.get("eventCoding")).get("code")) or "",
-        activity=activity_of(own),
+        activity=activity,
         occurred_at=string(own.get("occurredDateTime")) or string(bundle.get("timestamp")),
         media_type=media_type,
         earlier=tuple(filter(None, map(_earlier, items(own.get("entity"))))),
+        copy_receivers=tuple(party_of(place.resource) for use, place in copied if use == "cc" and place),
     )
 
 

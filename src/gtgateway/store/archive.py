@@ -23,6 +23,7 @@ from gtgateway.store.saving import (
     LostRaceError,
     Transaction,
     earlier_answer,
+    end_waiting,
     patient_of,
     plan_id_of,
     receiver_gln_of,
@@ -226,9 +227,28 @@ class SqlArchive(ABC):
         )
         supersede = outcome.repeat is Repeat.CHANGED_AFTER_REFUSAL
         try:
-            return await self._write(lambda db: write_message(db, rows, supersede=supersede))
+            saved = await self._write(lambda db: write_message(db, rows, supersede=supersede))
         except LostRaceError as lost:
             return Saved(lost.earlier.message_id, earlier=lost.earlier)
+        if outcome.reading.fhir is not None:
+            for letter in rows.letters:
+                if letter.plan is not None and (await self._read("copies_wait", **letter.plan))[0][0]:
+                    await self.link_copies()
+        return saved
+
+    async def link_copies(self) -> None:
+        """Link copies whose plan has come meanwhile; who was sent one is served."""
+
+        async def link(db: Transaction) -> None:
+            await db.put("link_copies", {})
+            await end_waiting(db, self._clock().isoformat())
+
+        await self._write(link)
+
+    async def waiting_copies(self, before: datetime) -> tuple[tuple[str, datetime], ...]:
+        """Message id and time of the copies received before an instant that still wait for their plan."""
+        found = await self._read("waiting_copies", before=before.astimezone(UTC).isoformat())
+        return tuple((message_id, datetime.fromisoformat(at)) for _, message_id, at in found)
 
     async def _replayed(self, reading: Reading) -> Saved:
         found = await self._read("records_of_key", message_key=reading.message_key)

@@ -119,6 +119,17 @@ class Store(Protocol):
         """
         ...
 
+    async def link_copies(self) -> None:
+        """Link copies whose plan has come meanwhile, and count their receivers' deliveries as served by the sender.
+
+        Saving does the same for what it saves; this is for what a crash or another process left.
+        """
+        ...
+
+    async def waiting_copies(self, before: datetime) -> tuple[tuple[str, datetime], ...]:
+        """Message id and time of the copies received before an instant that still wait for their plan."""
+        ...
+
     async def save_receipt(self, original: OriginalRef, digest: str, received_at: datetime, client: str) -> bool:
         """Keep a received receipt and correlate it; True when it answers something that we sent."""
         ...

@@ -40,7 +40,9 @@ class LetterRows:
 
     letter: Row
     plan: Row | None = None
-    copy: bool = False  #: an accepted copy: linked to the record of its original
+    copy: Row | None = None  #: an accepted copy: of which plan and message
+    names_plan: bool = False  #: a FHIR message names its plan; a MedCom letter is one
+    served: tuple[str, ...] = ()  #: organisations that a copy went to
     plan_version: int | None = None  #: the version that the record was made for
     document: bytes | None = None
     recipients: Mapping[str, Recipient] | None = None  #: None: no route, whoever was sent the plan before
@@ -166,7 +168,7 @@ def rows_from(
     )
     vans = {"sender_id": reading.vans.sender_id, "envelope_id": reading.vans.envelope_id} if reading.vans else None
     letters = tuple(
-        _letter_rows(ordinal, each, message, accepted, key, record_document)
+        _letter_rows(ordinal, each, reading, message, accepted, key, record_document)
         for ordinal, each in enumerate(outcome.letters)
     )
     corrections = tuple(
@@ -186,7 +188,7 @@ def _correction_rows(
 ) -> LetterRows:
     """A plan that a notification corrects; what came under the plan's record is the notification, by its own id."""
     of_the_plan = {**message, "sender_gln": correction.sender_gln}
-    rows = _letter_rows(ordinal, correction.letter, of_the_plan, True, key, record_document)
+    rows = _letter_rows(ordinal, correction.letter, reading, of_the_plan, True, key, record_document)
     letter = {
         **rows.letter,
         "letter_id": reading.fhir.message_id if reading.fhir else "",
@@ -195,9 +197,21 @@ def _correction_rows(
     return replace(rows, letter=letter, by_notification=True)
 
 
+def _copied(letter: Letter, reading: Reading, message: Row) -> Row:
+    """What a copy is a copy of; a MedCom letter is the first of its plan, a FHIR message may name its original."""
+    row = {"sender_gln": message["sender_gln"], "plan_id": plan_id_of(letter), "original": None}
+    fhir = reading.fhir
+    for named in fhir.earlier if fhir else ():
+        if fhir and "#" not in named:
+            original = replace(reading, fhir=replace(fhir, message_id=named))
+            return {**row, "original": original.message_key}
+    return row
+
+
 def _letter_rows(
     ordinal: int,
     outcome: LetterOutcome,
+    reading: Reading,
     message: Row,
     accepted: bool,
     key: bytes,
@@ -216,7 +230,13 @@ def _letter_rows(
     }
     plan = letter.plan
     if not accepted or plan is None or outcome.action is Action.COPY:
-        return LetterRows(row, copy=accepted and outcome.action is Action.COPY)
+        copied = accepted and outcome.action is Action.COPY
+        return LetterRows(
+            row,
+            copy=_copied(letter, reading, message) if copied else None,
+            names_plan=reading.fhir is not None,
+            served=outcome.served,
+        )
     diagnosis = plan.primary_diagnosis
     plan_row = {
         "sender_gln": message["sender_gln"],
@@ -271,10 +291,15 @@ async def write_message(db: Transaction, rows: MessageRows, *, supersede: bool) 
         if letter.plan is not None:
             record_id, record = await _keep_plan(db, letter, letter.plan, head, message)
             records.append(record_id)
-        elif letter.copy:
-            record_id, record = await _original(db, letter.letter["letter_id"], head)
+        elif letter.copy is not None and (found := await _copied_record(db, letter, letter.copy, head)):
+            record_id, record = found
             records.append(record_id)
         await db.put("insert_letter", {**letter.letter, "message": message, "record": record})
+        if letter.copy is not None:
+            waiting = {**head, **letter.copy, "message": message}
+            # Also a copy for nobody that we know waits: its plan may stay away.
+            await db.put("insert_waiting_copy", *({**waiting, "organisation": each} for each in letter.served or ("",)))
+            await end_waiting(db, head["received_at"])
     event = {"sender_gln": head["sender_gln"], "message": message, "kind": "answered", "detail": None}
     await db.put("insert_message_event", event)
     return Saved(head["message_id"], tuple(records))
@@ -364,6 +389,20 @@ async def _send(db: Transaction, letter: LetterRows, delivery: Row, version: int
             {**entry, "organisation": organisation, "change": change},
             {**delivery, "organisation": organisation, "organisation_name": recipient.name, "roles": roles},
         )
+
+
+async def end_waiting(db: Transaction, at: str) -> None:
+    """Whoever was sent a copy of a plan version that is here now is not sent it again."""
+    await db.put("serve_copies", {"updated_at": at})
+    await db.put("end_waiting", {})
+
+
+async def _copied_record(db: Transaction, letter: LetterRows, plan: Row, head: Row) -> tuple[str, int] | None:
+    """Record id and key of the record that a copy belongs to; None when its plan has not come (FHIR)."""
+    if not letter.names_plan:
+        return await _original(db, letter.letter["letter_id"], head)
+    found = await db.ask("plan_to_change", plan)
+    return (found[0][3], found[0][2]) if found else None
 
 
 async def _original(db: Transaction, letter_id: str, head: Row) -> tuple[str, int]:

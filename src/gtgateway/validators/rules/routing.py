@@ -166,7 +166,7 @@ _NO_ADDRESS_HELP = Bilingual(
 def _delivered_in_part(facts: CaseFacts) -> Iterator[Hit]:
     """Some have the plan and others still wait for it; what was cancelled is owed to nobody."""
     owed = [each.state for each in facts.deliveries if each.state is not DeliveryState.CANCELLED]
-    delivered = owed.count(DeliveryState.DELIVERED)
+    delivered = sum(state.has_arrived for state in owed)
     if facts.standing and delivered and any(state in _RETRIED for state in owed):
         yield Hit(count=delivered, total=len(owed))
 

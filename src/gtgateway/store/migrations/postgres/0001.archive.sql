@@ -152,7 +152,9 @@ CREATE TABLE IF NOT EXISTS delivery (
     organisation text NOT NULL,
     organisation_name text NOT NULL,
     roles text NOT NULL,
-    state text NOT NULL CHECK (state IN ('pending', 'sent', 'delivered', 'refused', 'abandoned', 'cancelled')),
+    state text NOT NULL CHECK (
+        state IN ('pending', 'sent', 'delivered', 'refused', 'abandoned', 'cancelled', 'served_by_sender')
+    ),
     attempts integer NOT NULL,
     position bigint NOT NULL REFERENCES feed_entry (position),
     updated_at text NOT NULL,
@@ -206,3 +208,17 @@ CREATE TABLE IF NOT EXISTS message_event (
 );
 
 CREATE INDEX IF NOT EXISTS message_event_of_sender ON message_event (sender_gln, position);
+
+-- A copy that the sender sent to an organisation itself, until the plan version that it copies is here.
+-- `original` is the key of the message that it copies; NULL is the plan's first.
+CREATE TABLE IF NOT EXISTS waiting_copy (
+    message bigint NOT NULL REFERENCES message (id),
+    sender_gln text NOT NULL,
+    plan_id text NOT NULL,
+    organisation text NOT NULL,
+    original text,
+    received_at text NOT NULL,
+    PRIMARY KEY (message, plan_id, organisation)
+);
+
+CREATE INDEX IF NOT EXISTS waiting_copy_of_plan ON waiting_copy (sender_gln, plan_id);

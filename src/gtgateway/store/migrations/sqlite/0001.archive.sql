@@ -141,7 +141,9 @@ CREATE TABLE IF NOT EXISTS delivery (
     organisation TEXT NOT NULL,
     organisation_name TEXT NOT NULL,
     roles TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'sent', 'delivered', 'refused', 'abandoned', 'cancelled')),
+    state TEXT NOT NULL CHECK (
+        state IN ('pending', 'sent', 'delivered', 'refused', 'abandoned', 'cancelled', 'served_by_sender')
+    ),
     attempts INTEGER NOT NULL,
     position INTEGER NOT NULL REFERENCES feed_entry (position),
     updated_at TEXT NOT NULL,
@@ -195,3 +197,17 @@ CREATE TABLE IF NOT EXISTS message_event (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS message_event_of_sender ON message_event (sender_gln, position);
+
+-- A copy that the sender sent to an organisation itself, until the plan version that it copies is here.
+-- `original` is the key of the message that it copies; NULL is the plan's first.
+CREATE TABLE IF NOT EXISTS waiting_copy (
+    message INTEGER NOT NULL REFERENCES message (id),
+    sender_gln TEXT NOT NULL,
+    plan_id TEXT NOT NULL,
+    organisation TEXT NOT NULL,
+    original TEXT,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (message, plan_id, organisation)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS waiting_copy_of_plan ON waiting_copy (sender_gln, plan_id);
