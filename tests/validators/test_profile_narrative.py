@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gtgateway.validators.structure.profile.narrative import narrative_is_sound
+from gtgateway.validators.structure.profile.narrative import _is_parsed, narrative_is_sound
 
 DIV = '<div xmlns="http://www.w3.org/1999/xhtml">{}</div>'
 
@@ -47,3 +49,29 @@ def test_sound(content: str) -> None:
 )
 def test_unsound(div: str) -> None:
     assert not narrative_is_sound(div)
+
+
+PIECES = [
+    "<p>",
+    "</p>",
+    "<b>",
+    "</b>",
+    "<br/>",
+    "<div>",
+    "</div>",
+    "a",
+    " ",
+    "\u00a0",
+    "\x01",
+    "&",
+    "&lt;",
+    "<",
+    ">",
+    "]]>",
+]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "<p>x</p>", "<h1>y</h1>", "<b> </b>"]), max_size=6))
+def test_the_quick_way_says_what_the_parser_says(pieces: list[str]) -> None:
+    div = DIV.format("".join(pieces))
+    assert narrative_is_sound(div) is _is_parsed(div)

@@ -273,6 +273,18 @@ def test_a_choice_sliced_by_type(load: Load) -> None:
     assert ("GOP-FHIR-15", "Patient.deceasedDateTime") in agree(profiles, patient(deceasedDateTime="2026"))
 
 
+def test_a_choice_that_must_be_of_one_type(load: Load) -> None:
+    slicing = {"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"}
+    profiles = load(
+        patient_profile(
+            element("Patient.deceased[x]", "1..1", "boolean", "dateTime", slicing=slicing),
+            element("Patient.deceased[x]:deceasedBoolean", "1..1", "boolean", base="1"),
+        )
+    )
+    assert agree(profiles, patient(deceasedBoolean=True)) == []
+    assert agree(profiles, patient(deceasedDateTime="2026")) == [("GOP-FHIR-13", "Patient.deceasedDateTime")]
+
+
 EXTENSION = profile(
     "ext",
     "Extension",
@@ -681,6 +693,21 @@ def test_profiles_and_extensions_that_are_not_loaded_are_information(load: Load)
         ("GOP-FHIR-22", "Patient.meta.profile"),
         ("GOP-FHIR-24", "Patient.extension[0]"),
     ]
+
+
+def test_what_senders_claim_is_not_kept(load: Load) -> None:
+    profiles = load(patient_profile())
+
+    def judge(number: int) -> int:
+        claim = f"{TEST}unheard-{number}"
+        resource = patient(meta={"profile": [TEST + "p", claim]}, extension=[{"url": claim, "valueCode": "a"}])
+        profiles.accepts(resource)
+        profiles.check(resource)
+        packages = profiles._for(resource, None)
+        kept = (packages._profiles, packages._shapes, packages._trees, packages._lineages, profiles._judging)
+        return sum(map(len, kept))
+
+    assert judge(0) == judge(1) == judge(2)
 
 
 def test_content_references(load: Load) -> None:

@@ -27,6 +27,7 @@ class Profiles:
         self._library = library
         self._base = base
         self._sets: dict[int, PackageSet] = {}
+        self._judging: dict[str, PackageSet] = {}
         self._expressions = Expressions()
 
     @classmethod
@@ -97,9 +98,13 @@ class Profiles:
         return self._base.packages
 
     def _elsewhere(self, url: str) -> PackageSet | None:
-        name, _, version = url.partition("|")
-        guide = self._library.defining(name, version or None)
-        return self._together(guide) if guide is not None else None
+        if url not in self._judging:
+            name, _, version = url.partition("|")
+            guide = self._library.defining(name, version or None)
+            if guide is None:
+                return None  # not kept: anybody may claim anything
+            self._judging[url] = self._together(guide)
+        return self._judging[url]
 
     def _together(self, guide: Package) -> PackageSet:
         found = self._sets.get(id(guide))

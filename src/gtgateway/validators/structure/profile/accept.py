@@ -104,7 +104,7 @@ class _Writer:
     def _write(self, shape: Shape) -> None:
         """A JSON object: known properties only, required ones there, one type of each choice, invariants.
 
-        Known properties are counted; when there are more, the rest must be rare ones, looked up by key.
+        Known properties are counted, the usual ones first; only when there are more, the others are looked for.
         """
         rare: dict[str, Acceptor] = {}
         self.line(0, f"def accept(v, c):  # {shape.type} {shape.url}")
@@ -116,11 +116,15 @@ class _Writer:
         if shape.resource:
             self.line(1, f'if v.get("resourceType") != {shape.type!r}: return False')
         for node in shape.nodes:
-            self._node(node, rare)
+            if node.usual:
+                self._node(node, rare, 1)
+        self.line(1, "if n != len(v):")
+        for node in shape.nodes:
+            if not node.usual:
+                self._node(node, rare, 2)
         if rare:
             self._rare(rare, [node for node in shape.nodes if len(node.rules) > _MANY_TYPES])
-        else:
-            self.line(1, "if n != len(v): return False")
+        self.line(2, "if n != len(v): return False")
         for node in shape.nodes:
             self._presence(node)
         for invariant in shape.invariants:
@@ -129,38 +133,40 @@ class _Writer:
             self.line(1, "c.depth -= 1")
         self.line(1, "return True")
 
-    def _node(self, node: Node, rare: dict[str, Acceptor]) -> None:
+    def _node(self, node: Node, rare: dict[str, Acceptor], indent: int) -> None:
         for key, rule in node.rules.items():
             if rule.sibling is not None and not node.many:
                 rare[f"_{key}"] = _called(rule.sibling)
             if len(node.rules) > _MANY_TYPES:
                 rare[key] = self._single(rule)
                 continue
-            self.line(1, f"x = v.get({key!r})")
-            self.line(1, "if x is not None:")
-            self.line(2, "n += 1")
-            if not node.many:
-                self._values(node, key, rule, "x", 2)
-                continue
-            bounds = "not x"
-            if node.least > 1:
-                bounds = f"len(x) < {node.least}"
-            if node.most is not None:
-                bounds += f" or len(x) > {node.most}"
-            self.line(2, f"if type(x) is not list or {bounds}: return False")
-            for number, slice_ in enumerate(node.slices):
-                if _counted(slice_):
-                    self.line(2, f"s{number} = 0")
-            self.line(2, "for y in x:")
-            self._values(node, key, rule, "y", 3)
-            for number, slice_ in enumerate(node.slices):
-                if _counted(slice_):
-                    most = "" if slice_.node.most is None else f" or s{number} > {slice_.node.most}"
-                    self.line(2, f"if s{number} < {slice_.node.least}{most}: return False  # {slice_.name}")
+            self.line(indent, f"x = v.get({key!r})")
+            self.line(indent, "if x is not None:")
+            self.line(indent + 1, "n += 1")
+            if node.many:
+                self._array(node, key, rule, indent + 1)
+            else:
+                self._values(node, key, rule, "x", indent + 1)
+
+    def _array(self, node: Node, key: str, rule: Rule, indent: int) -> None:
+        bounds = f"len(x) < {node.least}" if node.least > 1 else "not x"
+        if node.most is not None:
+            bounds += f" or len(x) > {node.most}"
+        self.line(indent, f"if type(x) is not list or {bounds}: return False")
+        counted = [(number, slice_) for number, slice_ in enumerate(node.slices) if _counted(slice_)]
+        for number, _ in counted:
+            self.line(indent, f"s{number} = 0")
+        self.line(indent, "for y in x:")
+        self._values(node, key, rule, "y", indent + 1)
+        for number, slice_ in counted:
+            most = "" if slice_.node.most is None else f" or s{number} > {slice_.node.most}"
+            self.line(indent, f"if s{number} < {slice_.node.least}{most}: return False  # {slice_.name}")
 
     def _values(self, node: Node, key: str, rule: Rule, name: str, indent: int) -> None:
         """One value, by the slice that it belongs to."""
         judged = [slice_ for slice_ in node.slices if slice_.match is not None]
+        # A single value that must be in one slice is in no other.
+        wanted = next((slice_ for slice_ in judged if slice_.node.least and not node.many), None)
         if not judged:
             self._value(rule, name, indent)
             return
@@ -175,7 +181,7 @@ class _Writer:
                 told = f"{self.name('M', slice_.match)}({name}, {key!r}, c)"
             self.line(indent, f"{'if' if slice_ is judged[0] else 'elif'} {told}:  # {slice_.name}")
             own = slice_.node.rules.get(key)
-            if own is None and slice_.node.most == 0:
+            if (own is None and slice_.node.most == 0) or (wanted is not None and slice_ is not wanted):
                 self.line(indent + 1, "return False")
                 continue
             if node.many and _counted(slice_):
@@ -185,7 +191,7 @@ class _Writer:
             if own is None or not slice_.alone:
                 self._value(rule, name, indent + 1)
         self.line(indent, "else:")
-        if node.closed:
+        if node.closed or wanted is not None:
             self.line(indent + 1, "return False")
         else:
             self._value(rule, name, indent + 1)
@@ -253,7 +259,6 @@ class _Writer:
     def _rare(self, rare: dict[str, Acceptor], choices: list[Node]) -> None:
         """Siblings of primitives (`_status`), and the types of a choice among many."""
         table = self.name("X", rare)
-        self.line(1, "if n != len(v):")
         for number, _ in enumerate(choices):
             self.line(2, f"t{number} = 0")
         self.line(2, "for k, x in v.items():")
@@ -266,7 +271,6 @@ class _Writer:
         for number, node in enumerate(choices):
             least = f" or not t{number}" if node.least else ""
             self.line(2, f"if t{number} > 1{least}: return False  # {node.name}")
-        self.line(2, "if n != len(v): return False")
 
     def _presence(self, node: Node) -> None:
         keys = list(node.rules)

@@ -96,6 +96,7 @@ class Node:
     least: int
     most: int | None
     many: bool
+    usual: bool = True  #: likely to be there, so that the fast path asks for it first
     rules: dict[str, Rule] = field(default_factory=dict)
     slices: tuple[Slice, ...] = ()
     told_by: ToldBy | None = None
@@ -147,10 +148,9 @@ class PackageSet:
         self.unevaluated: Counter[str] = Counter()
         self.uncovered: set[str] = set()  #: invariants that no function covers
         self.terminology = Terminology(self._value_set, lambda url: self._find("CodeSystem", url))
-        self._trees: dict[str, Tree | None] = {}
-        self._shapes: dict[str, Shape | None] = {}
-        self._profiles: dict[str, Shape | None] = {}
-        self._types: dict[str, str | None] = {}
+        self._trees: dict[str, Tree] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._profiles: dict[str, Shape] = {}
         self._lineages: dict[str, frozenset[str]] = {}
 
     def _find(self, kind: str, url: str) -> Json | None:
@@ -170,29 +170,33 @@ class PackageSet:
     def tree(self, url: str) -> Tree | None:
         if url not in self._trees:
             definition = self.definition(url)
-            tree = self._trees[url] = Tree(definition) if definition else None
-            if tree is not None and tree.strays:
+            if definition is None:
+                return None
+            tree = self._trees[url] = Tree(definition)
+            if tree.strays:
                 self.unevaluated[f"snapshot {url}: {', '.join(tree.strays)}"] += 1
         return self._trees[url]
 
     def profile(self, url: str) -> Shape | None:
         """The shape of a profile that a resource claims: of this set, else of the profile's own guide."""
-        if url not in self._profiles:
+        found = self._profiles.get(url)
+        if found is None:
             judging = self if self.definition(url) is not None else self._elsewhere(url) if self._elsewhere else None
-            self._profiles[url] = judging.shape(url) if judging is not None else None
-        return self._profiles[url]
+            found = judging.shape(url) if judging is not None else None
+            if found is not None:  # what is not loaded is not kept: anybody may claim anything
+                self._profiles[url] = found
+        return found
 
     def base_url(self, kind: Any) -> str:
         return f"{CORE}{kind}"
 
     def type_of(self, url: str) -> str | None:
         """The type that a profile constrains; a type's own name."""
-        if url not in self._types:
-            definition = self.definition(url)
-            name = url.removeprefix(CORE)
-            is_type = url.startswith(CORE) and name in self.base.resource_types
-            self._types[url] = definition["type"] if definition is not None else name if is_type else None
-        return self._types[url]
+        definition = self.definition(url)
+        if definition is not None:
+            return str(definition["type"])
+        name = url.removeprefix(CORE)
+        return name if url.startswith(CORE) and name in self.base.resource_types else None
 
     def lineage(self, url: str) -> frozenset[str]:
         """A profile with all that it derives from."""
@@ -203,23 +207,27 @@ class PackageSet:
             while current is not None and current not in names:
                 names.add(current)
                 current = (self.definition(current) or {}).get("baseDefinition")
-            found = self._lineages[url] = frozenset(names)
+            found = frozenset(names)
+            if self.definition(url) is not None:
+                self._lineages[url] = found
         return found
 
     def shape(self, url: str) -> Shape | None:
         """The shape of a profile or type; None when it is not loaded."""
-        if url not in self._shapes:
-            if url in self.base.definitions and self is not self.base.packages:
-                self._shapes[url] = self.base.packages.shape(url)
-            elif (tree := self.tree(url)) is None:
-                self._shapes[url] = None
-            else:
-                definition = tree.definition
-                shape = self._shapes[url] = Shape(url, definition["type"], resource=definition["kind"] == "resource")
-                shape.packages = None if self is self.base.packages else self
-                shape.cyclic = shape.resource or shape.type in ("Extension", "Reference")
-                _Compiler(self, tree).fill(shape, tree.root)
-        return self._shapes[url]
+        found = self._shapes.get(url)
+        if found is not None:
+            return found
+        if url in self.base.definitions and self is not self.base.packages:
+            found = self.base.packages.shape(url)
+        elif (tree := self.tree(url)) is not None:
+            definition = tree.definition
+            found = self._shapes[url] = Shape(url, definition["type"], resource=definition["kind"] == "resource")
+            found.packages = None if self is self.base.packages else self
+            found.cyclic = found.resource or found.type in ("Extension", "Reference")
+            _Compiler(self, tree).fill(found, tree.root)
+        if found is not None:
+            self._shapes[url] = found
+        return found
 
     def resource_shape(self, kind: str) -> Shape | None:
         return self.shape(CORE + kind)
@@ -263,6 +271,7 @@ class _Compiler:
         most = element["max"]
         many = element.get("base", {}).get("max", most) != "1"
         node = Node(definition.name, label, element["min"], None if most == "*" else int(most), many)
+        node.usual = self.is_usual(definition)
         if node.most != 0:
             node.rules = dict(self.rules(definition))
         for name in element:
@@ -271,6 +280,16 @@ class _Compiler:
         if definition.slices and node.most != 0:
             self.slice(node, definition, label)
         return node
+
+    def is_usual(self, definition: Definition) -> bool:
+        element = definition.element
+        if element["min"] > 0 or element.get("mustSupport"):
+            return True
+        if definition.name in ("extension", "modifierExtension"):
+            return bool(definition.slices)
+        if self.is_resource and element["path"].count(".") == 1:
+            return definition.name in ("id", "meta", "text")
+        return definition.name != "id"
 
     def slice(self, node: Node, definition: Definition, label: str) -> None:
         slicing = definition.element.get("slicing", {})

@@ -151,13 +151,36 @@ def fits_pattern(exact: bool, wanted: Any) -> Callable[[Any], bool]:
     """`matches` with the wanted value made into a function."""
     if isinstance(wanted, dict) and not exact:
         parts = [(name, fits_pattern(exact, value)) for name, value in wanted.items()]
-        return lambda found: isinstance(found, dict) and all(test(found.get(name)) for name, test in parts)
+
+        def has_parts(found: Any) -> bool:
+            if not isinstance(found, dict):
+                return False
+            # Loops here and below: a generator costs more than these tests.
+            for name, test in parts:  # noqa: SIM110
+                if not test(found.get(name)):
+                    return False
+            return True
+
+        return has_parts
     if isinstance(wanted, list) and not exact:
         tests = [fits_pattern(exact, value) for value in wanted]
+        if len(tests) == 1:
+            return _holding(tests[0])
         return lambda found: isinstance(found, list) and all(any(map(test, found)) for test in tests)
     if isinstance(wanted, str):
         return lambda found: bool(found == wanted)
     return lambda found: matches(found, wanted, exact)
+
+
+def _holding(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def holds_one(found: Any) -> bool:
+        if isinstance(found, list):
+            for item in found:
+                if test(item):
+                    return True
+        return False
+
+    return holds_one
 
 
 def _profiles(node: Definition) -> frozenset[str]:

@@ -229,6 +229,20 @@ def _exactly_in(name: str, *kinds: str) -> Check:
     return check
 
 
+def _only_in(name: str, kind: str) -> Check:
+    """bdl-2: no entry has it in Bundles of other types."""
+
+    def check(bundle: Any, _context: Context) -> bool:
+        if bundle.get("type") == kind:
+            return True
+        for entry in bundle.get("entry", ()):  # noqa: SIM110
+            if name in entry:
+                return False
+        return True
+
+    return check
+
+
 def _first_is(kind: str, bundle_type: str) -> Check:
     def check(bundle: Any, _context: Context) -> bool:
         if bundle.get("type") != bundle_type:
@@ -825,9 +839,7 @@ FUNCTIONS: dict[str, Check] = {
     ),
     "type = 'document' implies entry.first().resource.is(Composition)": _first_is("Composition", "document"),
     "type = 'message' implies entry.first().resource.is(MessageHeader)": _first_is("MessageHeader", "message"),
-    "entry.search.empty() or (type = 'searchset')": lambda v, _c: (
-        v.get("type") == "searchset" or not has(v, "entry", "search")
-    ),
+    "entry.search.empty() or (type = 'searchset')": _only_in("search", "searchset"),
     (
         "entry.all(request.exists() = (%resource.type = 'batch' or %resource.type = 'transaction' or "
         "%resource.type = 'history'))"

@@ -121,6 +121,12 @@ _ATTRIBUTES = frozenset(
 #: Named entities that senders write although XML does not know them.
 _NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)[A-Za-z]\w*;")
 _MAX_DEPTH = 64
+#: Paragraphs and the like that hold nothing but text: what most senders write, told without a parser.
+_FLAT = re.compile(
+    rf'<div xmlns="{_NAMESPACE}">(?:[^<>&\x00-\x08\x0b\x0c\x0e-\x1f]++|<br ?/>'
+    r"|<(p|b|i|em|strong|h[1-6]|span|div)>[^<>&\x00-\x08\x0b\x0c\x0e-\x1f]*+</\1>)*+</div>"
+)
+_SOMETHING = re.compile(r">\s*[^<\s]")
 
 
 class _Forbidden(Exception):
@@ -131,6 +137,12 @@ class _Forbidden(Exception):
 @lru_cache(maxsize=512)
 def narrative_is_sound(div: str) -> bool:
     """Well-formed, of allowed elements and attributes only, and with something to read (text or a picture)."""
+    if _FLAT.fullmatch(div) and div.isprintable():
+        return _SOMETHING.search(div) is not None
+    return _is_parsed(div)
+
+
+def _is_parsed(div: str) -> bool:
     if not div.lstrip().startswith("<div") or _NAMED.search(div):
         return False
     depth = 0
