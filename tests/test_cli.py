@@ -100,6 +100,14 @@ def test_convert_with_trace_says_where_each_field_came_from(run, good: Path) -> 
     )
 
 
+def test_convert_to_a_kl_report_lists_what_is_left_out(run, good: Path) -> None:
+    done = run("convert", good, "--to", "kl-report", "--received-at", AT)
+    assert done.exit_code == 0
+    report = json.loads(done.stdout)
+    assert report["meta"]["profile"] == ["http://fhir.kl.dk/rehab/StructureDefinition/klgateway-140-delivery-report"]
+    assert "udeladt: ServiceRequest.occurrencePeriod.start (dagen tilbydes senere)" in done.stderr
+
+
 def test_convert_of_a_refused_plan_to_a_record_fails_and_says_why(run, bad: Path) -> None:
     done = run("convert", bad, "--to", "record", "--received-at", AT)
     assert done.exit_code == 1

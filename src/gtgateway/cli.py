@@ -14,7 +14,7 @@ import uvicorn
 from gtgateway import catalogue, samples
 from gtgateway.app import create_app
 from gtgateway.bootstrap import gateway_from, store_from, tools_from
-from gtgateway.convert import Target, render
+from gtgateway.convert import Target, kl_report, render
 from gtgateway.demo import run_demo
 from gtgateway.errors import ConfigurationError
 from gtgateway.law.orders import Orders
@@ -216,6 +216,10 @@ def convert(
         output.write_bytes(made)
     else:
         typer.echo(made, nl=False)
+    letter = outcome.letters[0]
+    if to is Target.KL_REPORT and letter.letter.plan and letter.record:
+        for each in kl_report(letter.letter.plan, letter.record, "", at, tools.directory).left_out:
+            typer.echo(f"udeladt: {each.element} ({each.reason.da})", err=True)
     if trace:
         for row in outcome.letters[0].letter.trace.rows:
             typer.echo(f"{row.target:<48} {row.source_path}:{row.line}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -13,10 +14,12 @@ from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
 from gtgateway.mappers.fhir_from_plan import fhir_from_plan
 from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.json_from_model import to_json
+from gtgateway.mappers.kl_report_from_record import KlReport, kl_report_from_record
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
 from gtgateway.model.outcome import LetterOutcome
 from gtgateway.model.plan import RehabilitationPlan
+from gtgateway.model.record import MunicipalRecord
 from gtgateway.parsers.fhir_codec import to_xml
 from gtgateway.routing.directory import Directory
 
@@ -30,6 +33,7 @@ class Target(StrEnum):
     XDIS91 = "xdis91"  #: clinical e-mail, MedCom XML
     FHIR = "fhir"  #: GOP message Bundle, JSON
     FHIR_XML = "fhir-xml"  #: the same as XML
+    KL_REPORT = "kl-report"  #: KL's § 140 delivery report, JSON; only for an accepted message
     HTML = "html"  #: readable plan
 
     @property
@@ -39,7 +43,7 @@ class Target(StrEnum):
                 return "application/json"
             case Target.GGOP | Target.XDIS91:
                 return "application/xml"
-            case Target.FHIR:
+            case Target.FHIR | Target.KL_REPORT:
                 return "application/fhir+json"
             case Target.FHIR_XML:
                 return "application/fhir+xml"
@@ -78,8 +82,28 @@ def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime, 
         case Target.FHIR | Target.FHIR_XML:
             bundle = fhir_message(plan, envelope, sent_at, directory)
             return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
+        case Target.KL_REPORT:
+            report = kl_report(plan, letter.record, envelope.envelope_id, at, directory) if letter.record else None
+            return orjson.dumps(report.bundle) if report and report.bundle else None
         case Target.HTML:
             return html_from_plan(plan, letter.record).encode("utf-8")
+
+
+def kl_report(
+    plan: RehabilitationPlan,
+    record: MunicipalRecord | Mapping[str, Any],
+    version: str,
+    at: datetime,
+    directory: Directory,
+) -> KlReport:
+    """KL's § 140 report of an accepted plan; the same `version` of it gives the same ids."""
+    return kl_report_from_record(
+        plan,
+        record,
+        known=lambda party: directory.resolve(party, plan.discharged_on),
+        bundle_id=str(uuid5(NAMESPACE_URL, f"{plan.sender.gln}#{plan.plan_id} {version} kl-report")),
+        at=at,
+    )
 
 
 def fhir_message(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +14,7 @@ from lxml import etree
 from ggop import ggop
 from gtgateway.api.records import cursor_of, position_of
 from gtgateway.model.plan import COPENHAGEN
+from gtgateway.validators.structure.profile import Profiles
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
 ODENSE = {"Authorization": "Bearer dev:5790000121441"}
@@ -146,3 +148,37 @@ def test_development_tokens_are_nobody_outside_development(guarded_client: httpx
 def test_a_client_that_acts_for_several_says_whose_feed(client: httpx.Client) -> None:
     assert client.get("/records", params={"for": "0461"}, headers=ODENSE).status_code == 200
     assert client.get("/records", params={"for": "0751"}, headers=ODENSE).status_code == 404
+
+
+# --- KL's report ------------------------------------------------------------------------------------------------------
+
+
+def kl_report(client: httpx.Client, headers: dict[str, str] = ODENSE) -> httpx.Response:
+    (entry,) = client.get("/records", headers=ODENSE).json()["records"]
+    return client.get(f"/records/{entry['record_id']}/kl-report", headers=headers)
+
+
+def test_a_municipality_gets_kls_report(client: httpx.Client, shared: Path) -> None:
+    send(client)
+    report = kl_report(client)
+    assert report.headers["content-type"] == "application/fhir+json"
+    assert report.headers["etag"] == '"1"'
+    assert report.headers["gtgateway-left-out"].startswith("ServiceRequest.category, ServiceRequest.occurrencePeriod")
+    profiles = Profiles.load((shared / "data" / "fhir" / "packages",))
+    assert profiles.check(report.json()) == ()
+
+
+def test_kls_report_is_for_the_municipality_of_the_record(client: httpx.Client) -> None:
+    send(client)
+    assert kl_report(client).status_code == 200
+    for other in (AARHUS, HOSPITAL):
+        assert kl_report(client, other).status_code == 404
+
+
+def test_kls_report_without_what_it_must_have_is_refused(client: httpx.Client) -> None:
+    without_cpr = ggop(discharged=yesterday(), cpr=None, replacement="251248HHH6")
+    assert client.post("/messages", content=without_cpr, headers=HOSPITAL).status_code == 201
+    refused = kl_report(client)
+    assert refused.status_code == 422
+    assert refused.json()["type"].endswith("/no-kl-report")
+    assert "kun borgere med CPR-nummer kan indberettes" in refused.json()["text"]["da"]

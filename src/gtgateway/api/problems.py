@@ -86,6 +86,11 @@ CANNOT_CONVERT = Problem(
     422,
     Bilingual("Meddelelsen kan ikke omdannes til {to}.", "The message cannot be converted to {to}."),
 )
+NO_KL_REPORT = Problem(
+    "no-kl-report",
+    422,
+    Bilingual("Indberetningen kan ikke dannes: {da}.", "The report cannot be made: {en}."),
+)
 UNAVAILABLE = Problem(
     "unavailable", 503, Bilingual("Prøv igen om lidt; intet er modtaget.", "Try again shortly; nothing was received.")
 )

@@ -14,13 +14,14 @@ from starlette.responses import Response
 
 from gtgateway.api.calling import GatewayOf, Recipient
 from gtgateway.api.messages import utc_now
-from gtgateway.api.problems import BAD_REQUEST, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
+from gtgateway.api.problems import BAD_REQUEST, NO_KL_REPORT, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
 from gtgateway.bootstrap import Gateway
-from gtgateway.convert import fhir_message
+from gtgateway.convert import fhir_message, kl_report
 from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
 from gtgateway.model.plan import RehabilitationPlan
+from gtgateway.model.route import OrganisationKind
 from gtgateway.pipeline import with_discharge
 from gtgateway.security.identity import Caller, Scope
 from gtgateway.security.permissions import holds, may_see_record
@@ -180,6 +181,28 @@ async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, Re
     if discharged_on is not None and discharged_on != str(plan.discharged_on):
         plan = with_discharge(plan, reading, date.fromisoformat(discharged_on))
     return reading.envelope, plan
+
+
+@router.get("/records/{record_id}/kl-report", summary="KL's § 140 delivery report, at receipt")
+async def get_kl_report(record_id: str, gateway: GatewayOf, caller: Recipient) -> Response:
+    """For a municipality. `Gtgateway-Left-Out` lists the elements that the gateway cannot know.
+
+    `422` when the report would lack what it must have.
+    """
+    directory = gateway.tools.directory
+    kinds = {known.kind for each in caller.acts_for if (known := directory.by_id(each))}
+    if OrganisationKind.MUNICIPALITY not in kinds:
+        raise ProblemError(NOT_FOUND)
+    stored = await _own_record(record_id, gateway, caller)
+    _, plan = await _plan_of(stored, gateway)
+    report = kl_report(plan, orjson.loads(stored.record), str(stored.version), utc_now(), directory)
+    if report.bundle is None:
+        reasons = [each.reason for each in report.left_out if each.blocking]
+        da, en = ", ".join(each.da for each in reasons), ", ".join(each.en for each in reasons)
+        raise ProblemError(NO_KL_REPORT, da=da, en=en)
+    left_out = ", ".join(dict.fromkeys(each.element.partition(":")[0] for each in report.left_out))
+    headers = {"ETag": f'"{stored.version}"', "Gtgateway-Left-Out": left_out}
+    return Response(orjson.dumps(report.bundle), 200, headers, "application/fhir+json")
 
 
 @router.get("/records/{record_id}/original", summary="The received bytes, exactly")
