@@ -6,16 +6,17 @@ import json
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
 from lxml import etree
 
 from gtgateway.convert import Target
+from gtgateway.mappers.fhir_codes import PRECONDITION_DATE
 from gtgateway.model.plan import COPENHAGEN, Level
 from gtgateway.parsers.fhir_codec import from_xml, to_xml
 from gtgateway.samples import sample_message
+from gtgateway.validators.rule import danish_date
 from gtgateway.validators.structure.profile import Profiles
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
@@ -128,6 +129,26 @@ def test_a_correction_changes_the_record_and_keeps_its_id(client: httpx.Client) 
     assert after["record_id"] == before["record_id"]
     assert after["change"] == "corrected"
     assert after["version"] == 2
+
+
+def test_a_corrected_discharge_date_is_told_and_moves_the_deadlines(client: httpx.Client) -> None:
+    body = message()
+    post(client, body)
+    (before,) = client.get("/records", headers=ODENSE).json()["records"]
+    correction = json.loads(changed(body, message_id=SECOND, activity="modified-message"))
+    (request,), (stay,) = resources(correction, "ServiceRequest"), resources(correction, "Encounter")
+    today = yesterday() + timedelta(days=1)
+    (stated,) = (each for each in request["extension"] if each["url"] == PRECONDITION_DATE)
+    assert stated["valueDate"] == str(yesterday())
+    stated["valueDate"] = str(today)
+    stay["period"]["end"] = stay["period"]["end"].replace(str(yesterday()), str(today))
+    assert post(client, json.dumps(correction).encode()).status_code == 201
+    after = client.get("/records", headers=ODENSE).json()["records"][-1]
+    assert after["change"] == "corrected"
+    (finding,) = (each for each in after["record"]["findings"] if each["rule"] == "GOP-DATE-11")
+    assert f"fra {danish_date(yesterday())} til {danish_date(today)}" in finding["text"]["da"]
+    old, new = (date.fromisoformat(each["record"]["deadlines"]["start_by"]) for each in (before, after))
+    assert new - old == timedelta(days=1)
 
 
 def test_a_withdrawal_reaches_who_has_the_plan(client: httpx.Client) -> None:
