@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "security": {"security", "routing", "model", "errors"},
 }
 EDGES = {
-    "api": {"acknowledgements", "api", "bootstrap", "catalogue", "convert", "errors", "logs", "mappers", "model", "pipeline", "receive"}
-    | {"routing", "security", "store"},
+    "api": {"acknowledgements", "api", "bootstrap", "catalogue", "convert", "errors", "logs", "lookup", "mappers"}
+    | {"model", "pipeline", "receive", "routing", "security", "store"},
     "pipeline": {"acknowledgements", "law", "mappers", "model", "parsers", "residence", "routing", "validators"},
 }
 

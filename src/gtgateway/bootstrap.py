@@ -21,6 +21,7 @@ from gtgateway.store.base import Store
 from gtgateway.store.postgres import PostgresStore
 from gtgateway.store.sqlite import SqliteStore
 from gtgateway.validators.registry import Policy, check_orders
+from gtgateway.validators.structure.external import ExternalValidator
 from gtgateway.validators.structure.profile import Profiles
 from gtgateway.validators.structure.xsd import Schemas
 
@@ -60,6 +61,7 @@ class Gateway:
     clients: Clients
     register: ResidenceRegister
     pool: ReadingPool
+    validator: ExternalValidator | None = None
 
     async def open(self) -> None:
         await self.store.open()
@@ -68,6 +70,8 @@ class Gateway:
         """Finish what is under way, then let go of the archive."""
         self.pool.stop()
         await self.register.close()
+        if self.validator is not None:
+            await self.validator.close()
         await self.store.close()
 
 
@@ -96,6 +100,7 @@ def gateway_from(settings: Settings, *, development: bool = False) -> Gateway:
             inline_limit=settings.inline_limit,
             queue=settings.queue,
         ),
+        validator=ExternalValidator(settings.fhir_validator) if settings.fhir_validator else None,
     )
 
 

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from gtgateway.bootstrap import Gateway
+from gtgateway.model.findings import LayerResult
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known
 from gtgateway.model.plan import danish_day
+from gtgateway.parsers.envelope import read_envelope
 from gtgateway.residence.register import ResidenceRegister
 
 
@@ -19,6 +21,14 @@ async def look_up(reading: Reading, gateway: Gateway, received_at: datetime) -> 
         gateway.store.known(reading), _residences(reading, gateway.register, received_at)
     )
     return replace(known, residence=residence)
+
+
+async def validated_elsewhere(reading: Reading, body: bytes, gateway: Gateway) -> LayerResult | None:
+    """What the external validator says of a FHIR message; None where none is set up."""
+    if gateway.validator is None or reading.fhir is None:
+        return None
+    document = read_envelope(body, gateway.tools.limits).document
+    return await gateway.validator.validate(document) if document else None
 
 
 async def _residences(reading: Reading, register: ResidenceRegister, received_at: datetime) -> dict[str, str]:

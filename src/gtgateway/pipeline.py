@@ -299,6 +299,7 @@ def _judge_letter(
         found = tuple(finding for finding in legal if finding.rule == WITHDRAWN)
     layers = (
         *letter.layers,
+        *((known.external,) if known.external else ()),
         *(LayerResult.of(layer, (f for f in found if f.layer is layer)) for layer in (Layer.LAW, Layer.ROUTING)),
     )
     findings = letter.trace.in_document_order(tuple(finding for layer in layers for finding in layer.findings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,7 +10,7 @@ from datetime import datetime
 from gtgateway.acknowledgements.reply import unavailable_reply
 from gtgateway.bootstrap import Gateway
 from gtgateway.errors import NotAllowed, Overloaded, SendAgain, StoreUnavailable
-from gtgateway.lookup import look_up
+from gtgateway.lookup import look_up, validated_elsewhere
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known, Outcome, Repeat
 from gtgateway.notification import with_corrections
@@ -54,7 +55,10 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
 async def _judged_and_kept(
     reading: Reading, body: bytes, gateway: Gateway, caller: Caller, received_at: datetime
 ) -> Received:
-    known = await look_up(reading, gateway, received_at)
+    known, external = await asyncio.gather(
+        look_up(reading, gateway, received_at), validated_elsewhere(reading, body, gateway)
+    )
+    known = replace(known, external=external)
     while True:
         outcome = await with_corrections(judge(reading, known, gateway.tools, received_at), gateway)
         saved = await gateway.store.save(outcome, body, caller.name)

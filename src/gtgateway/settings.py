@@ -38,6 +38,9 @@ class Settings(BaseModel):
         None, description="The operator's postcode table (CSV: postcode, kommunekode); contradicts a stated receiver."
     )
     fhir_packages: Path | None = Field(None, description="Folder of official FHIR packages to validate against.")
+    fhir_validator: str | None = Field(
+        None, description="FHIR base address of an external validator (`$validate`), asked as a second line."
+    )
     xsd: Path | None = Field(None, description="Folder of schemas that overrides the packaged `xsd/`.")
     xsd_mode: Literal["advise", "strict"] = Field(
         "advise", description="`advise`: schema faults are warnings; `strict`: they refuse, against the strict schema."

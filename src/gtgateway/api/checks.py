@@ -13,6 +13,7 @@ from gtgateway.api.calling import Body, Checker, GatewayOf
 from gtgateway.api.messages import utc_now
 from gtgateway.api.problems import BAD_REQUEST, CANNOT_CONVERT, ProblemError, problem_response
 from gtgateway.convert import Target, render
+from gtgateway.lookup import validated_elsewhere
 from gtgateway.mappers.assessment_from_outcome import assessments
 from gtgateway.model.outcome import Known, Outcome
 from gtgateway.model.plan import COPENHAGEN
@@ -34,7 +35,8 @@ async def _assessed(
     at = at if at.tzinfo else at.replace(tzinfo=COPENHAGEN)
     reading = await gateway.pool.read(body)
     regard = Regard.ARCHIVE if archive else Regard.LIVE
-    return validated(reading, at) or judge(reading, Known(), gateway.tools, at, regard=regard, order_id=order)
+    known = Known(external=await validated_elsewhere(reading, body, gateway))
+    return validated(reading, at) or judge(reading, known, gateway.tools, at, regard=regard, order_id=order)
 
 
 @router.post("/check", summary="The full assessment of a message, nothing stored")

@@ -71,6 +71,7 @@ class Known:
     vans_id_used: bool = False  #: the VANS envelope id came before, on another message
     copy_of: str | None = None  #: record id, when sender and letter id belong to a plan sent to another receiver
     active_plans: Mapping[str, tuple[ActivePlan, ...]] = field(default_factory=dict)  #: per letter id
+    external: LayerResult | None = None  #: what a FHIR validator elsewhere says, where one is set up
     residence: Mapping[str, str] = field(default_factory=dict)  #: letter id -> kommunekode from the register
     #: letter id -> newest version of its plan, where one is stored
     stored_plans: Mapping[str, int] = field(default_factory=dict)
