@@ -6,8 +6,10 @@ memory, never of time.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import itertools
+import json
 import os
 import re
 import socket
@@ -19,10 +21,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from lxml import etree
 
 from ggop import NS104, ggop
+from gtgateway.convert import Target
 from gtgateway.demo import in_vans_envelope
-from gtgateway.model.plan import COPENHAGEN
+from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.samples import sample_message
 from serving import Server, gateway_process
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads memory in /proc")
@@ -137,6 +142,128 @@ def test_a_hostile_message_is_refused_and_the_next_good_one_accepted(server: Ser
     assert answer.status_code == status
     assert b"root:" not in answer.content
     assert post(server, good()).status_code == 201
+
+
+# --- FHIR -------------------------------------------------------------------------------------------------------------
+
+
+def fhir_message() -> bytes:
+    """A lawful FHIR message that was not sent before."""
+    return sample_message(Level.ALMEN, yesterday(), Target.FHIR, number=next(NAMES))
+
+
+def with_members(members: str) -> bytes:
+    """A message whose Bundle has these members as well."""
+    return fhir_message().replace(b'"type":"message"', f'"type":"message",{members}'.encode(), 1)
+
+
+def in_the_plan(members: str) -> bytes:
+    """A message whose ServiceRequest has these members as well."""
+    plan = b'"resourceType":"ServiceRequest",'
+    return fhir_message().replace(plan, plan + members.encode() + b",", 1)
+
+
+def with_entries(number: int, entry: str) -> bytes:
+    return fhir_message().replace(b'"entry":[', b'"entry":[' + f"{entry},".encode() * number, 1)
+
+
+def in_a_circle() -> bytes:
+    """Every resource that may refer to another of its kind refers to itself, and one to what is not there."""
+    bundle = json.loads(fhir_message())
+    for entry in bundle["entry"]:
+        resource = entry["resource"]
+        itself = {"reference": f"{resource['resourceType']}/{resource['id']}"}
+        if resource["resourceType"] in ("Organization", "Encounter"):
+            resource["partOf"] = itself
+        if resource["resourceType"] == "ServiceRequest":
+            resource["basedOn"] = resource["replaces"] = [itself]
+            resource["supportingInfo"] = [itself, {"reference": "Observation/nowhere"}]
+    return json.dumps(bundle).encode()
+
+
+def fhir_laughs() -> bytes:
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(12))
+    return PROLOGUE + f'<!DOCTYPE Bundle [{entities}]><Bundle xmlns="{FHIR}"><id value="&l11;"/></Bundle>'.encode()
+
+
+FHIR = "http://hl7.org/fhir"
+PATIENT = '{"resource":{"resourceType":"Patient","id":"x"}}'
+NESTED = '{"url":"http://x.example","extension":['
+#: Name -> message, status, and the rule that the answer names.
+HOSTILE_FHIR: dict[str, tuple[Callable[[], bytes], int, str]] = {
+    "a Patient": (lambda: b'{"resourceType":"Patient","id":"1"}', 400, "GOP-MSG-01"),
+    "a resource that is none": (lambda: b'{"resourceType":"Whatever"}', 400, "GOP-MSG-01"),
+    "a resourceType that is a list": (lambda: b'{"resourceType":["Bundle"],"type":{},"entry":5}', 400, "GOP-MSG-01"),
+    "a Bundle that is no message": (lambda: b'{"resourceType":"Bundle","type":"searchset"}', 400, "GOP-MSG-01"),
+    "a Patient as XML": (lambda: f'<Patient xmlns="{FHIR}"><id value="1"/></Patient>'.encode(), 400, "GOP-MSG-01"),
+    "100,000 entries": (lambda: with_entries(100_000, PATIENT), 400, "GOP-FHIR-03"),
+    "100,000 entries that are none": (lambda: with_entries(100_000, "null"), 400, "GOP-FHIR-03"),
+    "200,000 extensions": (
+        lambda: in_the_plan('"modifierExtension":[' + ",".join(['{"url":"http://x"}'] * 200_000) + "]"),
+        422,
+        "GOP-FHIR-25",
+    ),
+    "500,000 members": (lambda: with_members(",".join(f'"k{n}":1' for n in range(500_000))), 422, "GOP-FHIR-05"),
+    "100,000 deep": (lambda: with_members('"extension":' + "[" * 100_000 + "]" * 100_000), 400, "GOP-FHIR-03"),
+    "400 extensions deep": (
+        lambda: in_the_plan('"modifierExtension":[' + NESTED * 400 + '{"url":"a"}' + "]}" * 400 + "]"),
+        400,
+        "GOP-FHIR-03",
+    ),
+    "100,000 deep and open": (lambda: b'{"resourceType":' + b"[" * 100_000, 400, "GOP-FHIR-03"),
+    "100,000 deep XML": (
+        lambda: f'<Bundle xmlns="{FHIR}">'.encode() + b"<entry>" * 100_000 + b"</entry>" * 100_000 + b"</Bundle>",
+        400,
+        "GOP-XML-03",
+    ),
+    "a key twice": (lambda: with_members('"type":"message"'), 400, "GOP-FHIR-02"),
+    "bytes that are no UTF-8": (lambda: fhir_message().replace(b"Odense", b"Od\xff\xfense", 1), 400, "GOP-FHIR-01"),
+    "half a character": (lambda: fhir_message().replace(b"Odense", b"\\ud800", 1), 400, "GOP-FHIR-01"),
+    "a number of 100,000 digits": (lambda: with_members('"total":' + "9" * 100_000), 400, "GOP-FHIR-01"),
+    "a number of 30 digits": (lambda: with_members('"total":' + "9" * 30), 422, "GOP-FHIR-09"),
+    "1e999999": (lambda: with_members('"total":1e999999'), 400, "GOP-FHIR-01"),
+    "not a number": (lambda: with_members('"total":NaN'), 400, "GOP-FHIR-01"),
+    "references in a circle": (in_a_circle, 422, "GOP-FHIR-"),
+    "truncated": (lambda: fhir_message()[:-400], 400, "GOP-FHIR-01"),
+    "billion laughs": (fhir_laughs, 400, "GOP-XML-02"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FHIR)
+def test_hostile_fhir_is_answered_in_fhir_and_the_next_good_one_accepted(server: Server, name: str) -> None:
+    make, status, rule = HOSTILE_FHIR[name]
+    body = make()
+    with memory_flat(server):
+        answer = post(server, body, Accept="application/fhir+json")
+    assert answer.status_code == status
+    # an acknowledgement (Bundle) where there is somebody to answer to, else an OperationOutcome
+    assert answer.json()["resourceType"] == ("OperationOutcome" if status == 400 else "Bundle")
+    assert rule in answer.text
+    assert post(server, fhir_message()).status_code == 201
+
+
+def test_fhir_in_a_vans_envelope_is_answered_in_one(server: Server) -> None:
+    answer = post(server, in_vans_envelope(fhir_message()))
+    assert answer.status_code == 201
+    inside = json.loads(payload_of(answer.content))
+    assert inside["entry"][0]["resource"]["response"]["code"] == "ok"
+
+
+@pytest.mark.parametrize("broken", [lambda body: body[:-400], lambda body: body.replace(b'"message"', b'"batch"', 1)])
+def test_fhir_that_cannot_be_read_in_a_vans_envelope_is_refused_by_it(
+    server: Server, broken: Callable[[bytes], bytes]
+) -> None:
+    answer = post(server, in_vans_envelope(broken(fhir_message())))
+    assert answer.status_code == 422
+    assert b"NegativeMessage" in answer.content
+    assert post(server, good()).status_code == 201
+
+
+def payload_of(envelope: bytes) -> bytes:
+    return base64.b64decode(etree.fromstring(envelope).findtext(".//{*}Data") or "")
+
+
+# --- the wire ---------------------------------------------------------------------------------------------------------
 
 
 def head(length: str) -> bytes:
