@@ -39,7 +39,7 @@ def test_sound(content: str) -> None:
         DIV.format("<form>a</form>"),
         DIV.format("a&nbsp;b"),
         DIV.format("<p>a</p>") + "<p>b</p>",
-        DIV.format("<p>" * 100 + "a" + "</p>" * 100),
+        DIV.format('<p xmlns="urn:x">a</p>').replace(' xmlns="http://www.w3.org/1999/xhtml"', ""),
         '<!DOCTYPE div [<!ENTITY a "b">]>' + DIV.format("&a;"),
         "<div>uden navnerum</div>",
         '<p xmlns="http://www.w3.org/1999/xhtml">a</p>',

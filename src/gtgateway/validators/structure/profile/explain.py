@@ -131,33 +131,29 @@ class Walk:
         if shape.resource and value.get("resourceType") != shape.type:
             self.add(faults.FHIR_NONCONFORMANT, path, profile=shape.url)
             return
+        keys: dict[int, list[str]] = {}
         for key in value:
-            if not self.knows(shape, key, value):
+            if (found := _element_of(shape, key)) is not None:
+                node, name = found
+                known = keys.setdefault(id(node), [])
+                if name not in known:
+                    known.append(name)
+            elif not (key == "resourceType" and shape.resource):
                 self.add(faults.FHIR_UNKNOWN_PROPERTY, f"{path}.{key}")
         for node in shape.nodes:
-            self.node(value, node, path, depth + 1)
+            if id(node) in keys:
+                self.node(value, node, keys[id(node)], path, depth + 1)
+            elif node.least:
+                where = f"{path}.{_key_of(node)}"
+                if not self.slices_counted(node, {}, where):
+                    self.add(faults.FHIR_MISSING, where, least=node.least, count=0)
         for invariant in shape.invariants:
             self.invariant(value, invariant, path)
 
-    def knows(self, shape: Shape, key: str, value: Json) -> bool:
-        if key in shape.by_key or (key == "resourceType" and shape.resource):
-            return True
-        found = shape.by_key.get(key[1:]) if key.startswith("_") else None
-        if found is not None and found[1].sibling is not None:
-            return True
-        # What a profile forbids is told where its cardinality is looked at.
-        return any(node.most == 0 and key in _keys_of(node, value) for node in shape.nodes)
-
     # --- elements -----------------------------------------------------------------------------------------------------
 
-    def node(self, holder: Json, node: Node, path: str, depth: int) -> None:
+    def node(self, holder: Json, node: Node, keys: list[str], path: str, depth: int) -> None:
         """One element of an object: how often, in which form, and its values."""
-        keys = _keys_of(node, holder)
-        if not keys:
-            where = f"{path}.{_key_of(node)}"
-            if not self.slices_counted(node, {}, where) and node.least:
-                self.add(faults.FHIR_MISSING, where, least=node.least, count=0)
-            return
         if len(keys) > 1:
             self.add(faults.FHIR_CHOICE, f"{path}.{node.name.removesuffix('[x]')}", keys=", ".join(keys))
         for key in keys:
@@ -398,18 +394,25 @@ def masked(text: str) -> str:
     return _NUMBER.sub("••••••-••••", text)
 
 
-def _keys_of(node: Node, holder: Json) -> list[str]:
-    """JSON keys under which an object holds an element, those of forbidden ones included."""
-    if node.rules:
-        return [
-            key
-            for key, rule in node.rules.items()
-            if key in holder or (rule.sibling is not None and f"_{key}" in holder)
-        ]
-    stem = node.name.removesuffix("[x]")
-    if stem == node.name:
-        return [stem] if stem in holder or f"_{stem}" in holder else []
-    return [key for key in holder if key.startswith(stem) and key[len(stem) : len(stem) + 1].isupper()]
+def _element_of(shape: Shape, key: str) -> tuple[Node, str] | None:
+    """The element that a JSON key is of, and the key of its value: `_status` belongs to `status`.
+
+    Elements that a profile forbids are found too; what is wrong with them is told where they are counted.
+    """
+    found = shape.by_key.get(key)
+    if found is not None:
+        return found[0], key
+    plain = key.removeprefix("_")
+    found = shape.by_key.get(plain)
+    if found is not None and found[1].sibling is not None:
+        return found[0], plain
+    for node in shape.nodes:
+        stem = node.name.removesuffix("[x]")
+        if node.most == 0 and (
+            plain == node.name or (stem != node.name and plain.startswith(stem) and plain[len(stem) :][:1].isupper())
+        ):
+            return node, plain
+    return None
 
 
 def _key_of(node: Node) -> str:

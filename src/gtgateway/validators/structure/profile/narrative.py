@@ -120,7 +120,6 @@ _ATTRIBUTES = frozenset(
 )
 #: Named entities that senders write although XML does not know them.
 _NAMED = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)[A-Za-z]\w*;")
-_MAX_DEPTH = 64
 #: Paragraphs and the like that hold nothing but text: what most senders write, told without a parser.
 _FLAT = re.compile(
     rf'<div xmlns="{_NAMESPACE}">(?:[^<>&\x00-\x08\x0b\x0c\x0e-\x1f]++|<br ?/>'
@@ -145,35 +144,32 @@ def narrative_is_sound(div: str) -> bool:
 def _is_parsed(div: str) -> bool:
     if not div.lstrip().startswith("<div") or _NAMED.search(div):
         return False
-    depth = 0
     filled = False
+    parser = expat.ParserCreate()
+
+    def root(name: str, attributes: dict[str, str]) -> None:
+        if attributes.get("xmlns") != _NAMESPACE:
+            raise _Forbidden
+        parser.StartElementHandler = start
+        start(name, attributes)
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, filled
-        depth += 1
-        root = depth == 1
-        if (
-            name not in _ELEMENTS
-            or depth > _MAX_DEPTH
-            or (root and (name, attributes.get("xmlns")) != ("div", _NAMESPACE))
-        ):
+        nonlocal filled
+        if name not in _ELEMENTS:
             raise _Forbidden
-        for attribute, value in attributes.items():
-            if attribute not in _ATTRIBUTES or (attribute in ("href", "src") and _runs(value)):
+        for attribute in attributes:
+            if attribute not in _ATTRIBUTES or (attribute in ("href", "src") and _runs(attributes[attribute])):
                 raise _Forbidden
-        filled = filled or name == "img"
-
-    def end(_name: str) -> None:
-        nonlocal depth
-        depth -= 1
+        if name == "img":
+            filled = True
 
     def text(data: str) -> None:
         nonlocal filled
-        filled = filled or not data.isspace()
+        if not data.isspace():
+            filled = True
+            parser.CharacterDataHandler = None
 
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
+    parser.StartElementHandler = root
     parser.CharacterDataHandler = text
     try:
         parser.Parse(div, True)
