@@ -685,6 +685,14 @@ def test_npm_packages(tmp_path: Path) -> None:
         Profiles.load([tmp_path / "absent"])
 
 
+def test_names_in_a_package_are_never_code(load: Load) -> None:
+    name = "a\n    raise SystemExit"
+    definition = sliced({"type": "value", "path": "system"}, "open", *by_system(name, "0..1", "urn:a"))
+    profiles = load(definition | {"url": TEST + "p", "version": "1\nimport os"})
+    assert agree(profiles, patient(identifier=[{"system": "urn:a", "value": "1"}])) == []
+    assert "raise SystemExit\n" not in profiles.source(TEST + "p")
+
+
 def test_profiles_and_extensions_that_are_not_loaded_are_information(load: Load) -> None:
     profiles = load(patient_profile())
     resource = patient(meta={"profile": [TEST + "unheard"]}, extension=[{"url": TEST + "unheard-of", "valueCode": "a"}])

@@ -10,6 +10,7 @@ the snapshot decides is decided again for a message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from gtgateway.validators.structure.profile.primitives import MAX_TEXT, is_text,
 
 #: What functions may raise that were written for documents with a sound structure.
 BROKEN = (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+_UNPRINTED = re.compile(r"[^\w:/.\[\] -]")
 #: Resources, extensions and references inside each other; deeper ones are left to the explaining path.
 _MOST_NESTED = 8
 #: An element of one of more types than this is looked up by key instead of being asked for type by type.
@@ -98,8 +100,9 @@ class _Writer:
         self.names[name] = thing
         return name
 
-    def line(self, indent: int, text: str) -> None:
-        self.lines.append("    " * indent + text)
+    def line(self, indent: int, text: str, comment: str = "") -> None:
+        """A line; the comment names what a package says, so that nothing of it may end the line."""
+        self.lines.append("    " * indent + text + (f"  # {_UNPRINTED.sub('', comment)}" if comment else ""))
 
     def _write(self, shape: Shape) -> None:
         """A JSON object: known properties only, required ones there, one type of each choice, invariants.
@@ -107,7 +110,7 @@ class _Writer:
         Known properties are counted, the usual ones first; only when there are more, the others are looked for.
         """
         rare: dict[str, Acceptor] = {}
-        self.line(0, f"def accept(v, c):  # {shape.type} {shape.url}")
+        self.line(0, "def accept(v, c):", f"{shape.type} {shape.url}")
         self.line(1, "if type(v) is not dict or not v: return False")
         if shape.cyclic:
             self.line(1, "c.depth += 1")
@@ -160,7 +163,7 @@ class _Writer:
         self._values(node, key, rule, "y", indent + 1)
         for number, slice_ in counted:
             most = "" if slice_.node.most is None else f" or s{number} > {slice_.node.most}"
-            self.line(indent, f"if s{number} < {slice_.node.least}{most}: return False  # {slice_.name}")
+            self.line(indent, f"if s{number} < {slice_.node.least}{most}: return False", slice_.name)
 
     def _values(self, node: Node, key: str, rule: Rule, name: str, indent: int) -> None:
         """One value, by the slice that it belongs to."""
@@ -179,7 +182,7 @@ class _Writer:
                 told = f"k == {node.told_by.values[number]!r}"
             else:
                 told = f"{self.name('M', slice_.match)}({name}, {key!r}, c)"
-            self.line(indent, f"{'if' if slice_ is judged[0] else 'elif'} {told}:  # {slice_.name}")
+            self.line(indent, f"{'if' if slice_ is judged[0] else 'elif'} {told}:", slice_.name)
             own = slice_.node.rules.get(key)
             if (own is None and slice_.node.most == 0) or (wanted is not None and slice_ is not wanted):
                 self.line(indent + 1, "return False")
@@ -270,12 +273,12 @@ class _Writer:
             self.line(4, f"if k in {self.name('K', frozenset(node.rules))}: t{number} += 1")
         for number, node in enumerate(choices):
             least = f" or not t{number}" if node.least else ""
-            self.line(2, f"if t{number} > 1{least}: return False  # {node.name}")
+            self.line(2, f"if t{number} > 1{least}: return False", node.name)
 
     def _presence(self, node: Node) -> None:
         keys = list(node.rules)
         if len(keys) > 1 and len(keys) <= _MANY_TYPES:
-            self.line(1, f"if {' + '.join(f'({key!r} in v)' for key in keys)} > 1: return False  # {node.name}")
+            self.line(1, f"if {' + '.join(f'({key!r} in v)' for key in keys)} > 1: return False", node.name)
         if node.least:
             names = [*keys, *(f"_{key}" for key, rule in node.rules.items() if rule.sibling is not None)]
             self.line(1, f"if {' and '.join(f'{name!r} not in v' for name in names) or 'True'}: return False")
