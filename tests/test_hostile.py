@@ -201,7 +201,7 @@ HOSTILE_FHIR: dict[str, tuple[Callable[[], bytes], int, str]] = {
     "200,000 extensions": (
         lambda: in_the_plan('"modifierExtension":[' + ",".join(['{"url":"http://x"}'] * 200_000) + "]"),
         422,
-        "GOP-FHIR-25",
+        "GOP-FHIR-16",
     ),
     "500,000 members": (lambda: with_members(",".join(f'"k{n}":1' for n in range(500_000))), 422, "GOP-FHIR-05"),
     "100,000 deep": (lambda: with_members('"extension":' + "[" * 100_000 + "]" * 100_000), 400, "GOP-FHIR-03"),
