@@ -13,8 +13,11 @@ import httpx
 import pytest
 
 from ggop import ggop
-from gtgateway.model.plan import COPENHAGEN
+from gtgateway.convert import Target
+from gtgateway.mappers.fhir_codes import PRECONDITION_DATE
+from gtgateway.model.plan import COPENHAGEN, Level
 from gtgateway.parsers.fhir import ACTIVITIES, CPR, DESTINATION_USE, DESTINATION_USES, GLN, SOR
+from gtgateway.samples import sample_message
 from gtgateway.validators.rule import danish_date
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
@@ -214,6 +217,22 @@ def test_a_date_that_the_plan_cannot_lawfully_have_leaves_it_as_it_is(client: ht
     assert finding["rule"] == "GOP-MSG-16"
     assert "GOP-DATE-02" in finding["text"]["da"]
     assert records(client)[-1]["version"] == 1
+
+
+def test_a_fhir_plan_is_corrected_and_shown_with_the_new_date(client: httpx.Client) -> None:
+    message = json.loads(sample_message(Level.ALMEN, YESTERDAY, Target.FHIR))
+    stay = next(each["resource"] for each in message["entry"] if each["resource"]["resourceType"] == "Encounter")
+    patient = next(each["resource"] for each in message["entry"] if each["resource"]["resourceType"] == "Patient")
+    post(client, json.dumps(message).encode())
+    start, cpr = date.fromisoformat(stay["period"]["start"][:10]), patient["identifier"][0]["value"]
+    assert post(client, notification(TODAY, start=start, cpr=cpr)).status_code == 201
+    (entry,) = records(client)
+    assert (entry["version"], entry["record"]["discharged_on"]) == (2, TODAY.isoformat())
+    asked = {**ODENSE, "Accept": "application/fhir+json"}
+    shown = client.get(f"/records/{entry['record_id']}", headers=asked).json()
+    now = {each["resource"]["resourceType"]: each["resource"] for each in shown["entry"]}
+    assert {"url": PRECONDITION_DATE, "valueDate": TODAY.isoformat()} in now["ServiceRequest"]["extension"]
+    assert now["Encounter"]["period"]["end"].startswith(TODAY.isoformat())
 
 
 def test_the_official_example_corrects_a_plan(client: httpx.Client, shared: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from gtgateway.model.case import Case, CaseStatus, Clocks, EventKind
-from gtgateway.model.delivery import Delivery, DeliveryState
+from gtgateway.model.delivery import Delivery
 from gtgateway.model.route import Role
 
 #: Roles whose delivery makes a plan delivered.
