@@ -1,4 +1,7 @@
-"""The command line. Every command works on the same objects as the gateway."""
+"""The command line. Every command works on the same objects as the gateway.
+
+What only the server needs is imported where the server starts: `check` and `convert` answer sooner without it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,10 @@ from typing import Annotated, NoReturn
 
 import orjson
 import typer
-import uvicorn
 
 from gtgateway import catalogue, samples
-from gtgateway.app import create_app
 from gtgateway.bootstrap import gateway_from, store_from, tools_from
 from gtgateway.convert import Target, kl_report, render
-from gtgateway.demo import run_demo
 from gtgateway.errors import ConfigurationError
 from gtgateway.law.orders import Orders
 from gtgateway.logs import configure_logs
@@ -71,6 +71,10 @@ def serve(
     dev: Annotated[bool, typer.Option("--dev", help="Sample directory and dev:<GLN> tokens; loopback only.")] = False,
 ) -> None:
     """The gateway."""
+    import uvicorn
+
+    from gtgateway.app import create_app
+
     settings = settings_with_samples() if dev else load_settings()
     if workers > 1 and settings.store.startswith("sqlite"):
         fail("The embedded store belongs to one process: --workers above 1 needs GTGATEWAY_STORE=postgresql://….")
@@ -111,6 +115,8 @@ def demo(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 0,
 ) -> None:
     """Watch real plans travel from a hospital to a municipality."""
+    from gtgateway.demo import run_demo
+
     raise SystemExit(run_demo(settings_with_samples, once=once, port=port))
 
 
