@@ -15,9 +15,10 @@ LISTS = sorted(entry.name.removesuffix(".csv") for entry in FOLDER.iterdir() if 
 
 def test_the_lists() -> None:
     of_fhir = ["fhir_levels", "fhir_relations", "fhir_sections"]
-    assert sorted(
-        ["consent", "diagnosis_systems", "icf_systems", "levels", "relations", "telephone_kinds", *of_fhir]
-    ) == LISTS
+    assert (
+        sorted(["consent", "diagnosis_systems", "icf_systems", "levels", "relations", "telephone_kinds", *of_fhir])
+        == LISTS
+    )
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -40,8 +40,10 @@ def deadline_steps(
         step(
             "notify_effective",
             deadlines.notify_effective,
-            f"Sygehusets frist {hospital} ligger før {deadlines.notify_by}, og patienten skal vide besked inden da: senest",
-            f"The hospital's deadline {hospital} is before {deadlines.notify_by}, and the patient must know by then: by",
+            f"Sygehusets frist {hospital} ligger før {deadlines.notify_by}, "
+            "og patienten skal vide besked inden da: senest",
+            f"The hospital's deadline {hospital} is before {deadlines.notify_by}, "
+            "and the patient must know by then: by",
             bases.hospital_deadline,
         )
     else:
@@ -62,7 +64,8 @@ def deadline_steps(
         step(
             "earliest_start",
             base,
-            f"Træningen er udskudt: det seneste af udskrivningen {zero} og udskydelsen {plan.start_deadline.earliest} =",
+            f"Træningen er udskudt: det seneste af udskrivningen {zero} "
+            f"og udskydelsen {plan.start_deadline.earliest} =",
             f"Training is deferred: the later of discharge {zero} and the deferral {plan.start_deadline.earliest} =",
             bases.deferral,
         )

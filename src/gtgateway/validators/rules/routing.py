@@ -163,6 +163,7 @@ _NO_ADDRESS_HELP = Bilingual(
     "operator.",
 )
 
+
 def _delivered_in_part(facts: CaseFacts) -> Iterator[Hit]:
     """Some have the plan and others still wait for it; what was cancelled is owed to nobody."""
     owed = [each.state for each in facts.deliveries if each.state is not DeliveryState.CANCELLED]
