@@ -171,7 +171,9 @@ def facts_of() -> FactsOf:
         governing = govern(plan, received_on, _orders(), archive=True, order_id=order_id)
         if "basis" in case:
             governing = replace(governing, basis=OrderBasis(case["basis"]))
-        residence = find_residence(plan, _directory(), governing.organisations_on, case.get("register"), _postcodes(case))
+        residence = find_residence(
+            plan, _directory(), governing.organisations_on, case.get("register"), _postcodes(case)
+        )
         recipients = changed("route", route(plan, governing, _directory(), residence, received_on))
         active = tuple(_build(ActivePlan, each, discharged) for each in case.get("active_plans", ()))
         return Facts(
