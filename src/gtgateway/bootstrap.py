@@ -9,6 +9,8 @@ from gtgateway.errors import ConfigurationError
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.orders import Orders
 from gtgateway.mappers.archive_from_outcome import record_document, summary_document
+from gtgateway.model.identifiers import Identifier, IdentifierKind
+from gtgateway.model.plan import Party
 from gtgateway.parsers.hardened import Limits
 from gtgateway.pipeline import Tools
 from gtgateway.reading_pool import ReadingPool
@@ -42,6 +44,9 @@ def tools_from(settings: Settings) -> Tools:
         ),
         schemas=Schemas.load(settings.xsd, settings.xsd_mode),
         profiles=Profiles.load((settings.fhir_packages,) if settings.fhir_packages else ()),
+        identity=Party(
+            gln=settings.gln, identifiers=(Identifier(IdentifierKind.SOR, settings.sor),), name=settings.name
+        ),
         orders=orders,
         directory=Directory.load(settings.directory),
         calendar=Calendar(settings.closed_by_custom),

@@ -70,6 +70,7 @@ class Tools:
     postcodes: Postcodes
     policy: Policy
     profiles: Profiles
+    identity: Party  #: the gateway's own, for an answer in the name of a receiver that the message does not tell
     shadow_order: str | None = None  #: id of an order not yet in force that judges as well, for information
 
 
@@ -187,6 +188,9 @@ def judge(
         return Outcome(
             reading, Verdict.UNREADABLE, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
         )
+    if reading.fhir is not None and not (envelope.receiver.gln or envelope.receiver.identifiers):
+        envelope = replace(envelope, receiver=tools.identity)
+        reading = replace(reading, envelope=envelope)
     repeat = repeat_of(reading, known)
     if repeat is Repeat.REPLAY and known.answer is not None:
         return _replayed(reading, envelope, known, received_at)

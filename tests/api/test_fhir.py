@@ -208,6 +208,14 @@ def test_acknowledgements_are_valid_by_the_official_package(
     assert errors == []
 
 
+def test_without_a_receiver_the_gateway_answers_in_its_own_name(client: httpx.Client, official: Profiles) -> None:
+    bundle = json.loads(message())
+    del resources(bundle, "MessageHeader")[0]["destination"]
+    answer = post(client, json.dumps(bundle).encode())
+    assert answer.status_code == 422
+    assert [finding for finding in official.check(answer.json()) if finding.severity == "error"] == []
+
+
 def test_a_hospital_notification_is_acknowledged(client: httpx.Client, shared: Path) -> None:
     body = (shared / "data" / "fhir" / "corpus" / "good-hn-f4aa42a4.json").read_bytes()
     bundle = json.loads(body)
