@@ -80,7 +80,9 @@ def test_1_official_sample_with_bom_namespace_switch_instruction_and_comment(off
     assert b"<!--" in official
     assert re.search(rb'<mm104:AbilityAtDischargeExtended [^>]*\bxmlns="urn:oio:medcom:municipality:1.0.0"', official)
     outcome = judged(official)
-    assert errors(outcome) == {"GOP-REGIME-02", "GOP-ROUTE-04"}
+    places = {f.rule: (f.source_path, f.line) for f in outcome.all_findings if f.severity is Severity.ERROR}
+    stay = "/Emessage/RehabilitationPlan/CurrentHospitalContact/ExpectedEnd/Date"
+    assert places == {"GOP-REGIME-02": (stay, 159), "GOP-ROUTE-04": ("/Emessage/RehabilitationPlan/Receiver", 55)}
     assert not any(finding.rule.startswith("GOP-SCHEMA") for finding in outcome.all_findings)
     assert only(outcome).order_basis is OrderBasis.EARLIEST_LIVE
     extended = plan_of(outcome).function_extended

@@ -97,7 +97,7 @@ def order_data(order: Order) -> dict[str, Any]:
         "source": order.source,
         "verified": order.verified,
         "confirm": order.confirm,
-        "levels": dict(order.levels),
+        "levels": to_data(order.levels),
         "recipients": to_data(order.recipients),
         "clocks": to_data(order.clocks),
         "choice": to_data(order.choice),

@@ -95,7 +95,9 @@ def test_a_large_message_is_read_in_a_worker(shared_client: httpx.Client) -> Non
 @pytest.mark.parametrize("path", ["/rules", "/orders", "/mappings", "/directory", "/rules/GOP-ROUTE-04"])
 def test_catalogues(shared_client: httpx.Client, path: str) -> None:
     assert shared_client.get(path).status_code == 401
-    assert shared_client.get(path, headers=HOSPITAL).json()
+    answer = shared_client.get(path, headers=HOSPITAL)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()
 
 
 @pytest.mark.parametrize("path", ["/rules/GOP-NONE-99", "/mappings/none", "/nothing"])

@@ -70,7 +70,9 @@ def test_other_unicode_spaces_are_no_white_space() -> None:
     assert collapse(None) == ""
 
 
-@pytest.mark.parametrize("text", ["", "a", "a  b", " a ", "a\n\nb", "  \n  x   y  \n", "1 < 2 & <Break/> &nbsp;"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a  b", " a ", "a\n\nb", "  \n  x   y  \n", "1 < 2 & <Break/> &nbsp;", "\u00a0", "a \u00a0 b"]
+)
 def test_plain_text_stays_as_written(text: str) -> None:
     assert plain_text(text).plain == text
     assert there_and_back(plain_text(text)) == plain_text(text)

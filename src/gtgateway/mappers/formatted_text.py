@@ -161,7 +161,7 @@ def plain_text(text: str) -> FormattedText:
         for _ in range(lead):
             writer.space()
         for part in re.split(r"(?<= )( +)", words):
-            if part.isspace():
+            if not part.strip(" "):
                 for _ in part:
                     writer.space()
             else:

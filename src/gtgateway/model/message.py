@@ -136,8 +136,14 @@ class Trace:
         parent = path.rpartition(".")[0]
         for target, source_path in self.expected:
             if target == path:
-                return source_path, self.root_line
+                return source_path, self._line_of(source_path)
         return self.locate(parent) if parent else (None, self.root_line)
+
+    def _line_of(self, source_path: str) -> int | None:
+        """Line of an element that the sender wrote, by what was read in it; of the letter when it is not there."""
+        inside = source_path + "/"
+        lines = (row.line for row in self.rows if row.source_path == source_path or row.source_path.startswith(inside))
+        return next(lines, self.root_line)
 
     def in_document_order(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """Findings as a reader of the document meets them: by line (JSON: by entry), there by what was read first.
