@@ -32,7 +32,10 @@ class Settings(BaseModel):
     directory: Path | None = Field(None, description="Organisation directory (TOML file or folder); `serve` needs it.")
     clients: Path | None = Field(None, description="Clients file (TOML); without it `serve` runs only with `--dev`.")
     residence: str | None = Field(
-        None, description="Residence register: a file (JSON) or the base address of an HTTP service."
+        None,
+        description="Residence register: a `.csv` (columns `identifier`, `kommunekode`) or `.json` file (array of "
+        "objects with them), or the address of an HTTP service that is POSTed `identifier` and `day` and answers "
+        "`kommunekode`.",
     )
     postcodes: Path | None = Field(
         None, description="The operator's postcode table (CSV: postcode, kommunekode); contradicts a stated receiver."
