@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "validators": {"validators", "parsers", "law", "model", "errors", "data"},
     "acknowledgements": {"acknowledgements", "parsers", "model"},
     "store": {"store", "model", "errors"},
+    "cases": {"cases", "validators", "routing", "law", "model"},
     "security": {"security", "routing", "model", "errors"},
 }
 EDGES = {

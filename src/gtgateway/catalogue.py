@@ -46,13 +46,15 @@ def rule_data(rule: Rule, known: Orders) -> dict[str, Any]:
             }
             for order in bases
         },
-        "judged": rule.check is not None,
-        "formats": ["fhir"] if rule.fhir_only else ["fhir", "xml"],
+        "judged": rule.check is not None or rule.guard is not None,
+        "formats": _formats(rule),
+        "in_case": rule.guard is not None,
         "conditions": [
             {
                 "name": each.name,
                 "fhir": each.fhir,
                 "xml": each.xml,
+                "case": each.case,
                 "text": {"da": each.text.da, "en": each.text.en},
             }
             for each in rule.conditions
@@ -61,11 +63,21 @@ def rule_data(rule: Rule, known: Orders) -> dict[str, Any]:
     }
 
 
+def _formats(rule: Rule) -> list[str]:
+    """The formats in which a plan is judged by a rule; none when only a case is."""
+    if rule.guard and not rule.check:
+        return []
+    return ["fhir"] if rule.fhir_only else ["fhir", "xml"]
+
+
+def _severities(condition: dict[str, Any]) -> str:
+    named = (("XML", "xml"), ("FHIR", "fhir"), ("case", "case"))
+    return ", ".join(f"{name} {condition[key]}" for name, key in named if condition[key])
+
+
 def rule_lines(rule: dict[str, Any], *, full: bool) -> str:
     """A rule for people: one line, or everything."""
-    severities = ", ".join(
-        f"{each['name'] or 'hit'}: {each['xml'] or '—'} (FHIR {each['fhir'] or '—'})" for each in rule["conditions"]
-    )
+    severities = "; ".join(f"{each['name'] or 'hit'}: {_severities(each)}" for each in rule["conditions"])
     if not full:
         return f"{rule['id']:<16} {severities}"
     lines = [rule["id"], f"  path   {rule['path']}"]
@@ -76,7 +88,7 @@ def rule_lines(rule: dict[str, Any], *, full: bool) -> str:
         )
         lines += [f"         confirm: {applies['confirm']}"] if applies["confirm"] else []
     for each in rule["conditions"]:
-        lines.append(f"  {each['name'] or 'hit'}: XML {each['xml'] or '—'}, FHIR {each['fhir'] or '—'}")
+        lines.append(f"  {each['name'] or 'hit'}: {_severities(each)}")
         lines += [f"    da  {each['text']['da']}", f"    en  {each['text']['en']}"]
     return "\n".join([*lines, f"  {rule['help']['da']}", f"  {rule['help']['en']}"])
 

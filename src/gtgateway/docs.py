@@ -42,7 +42,7 @@ def rules_page() -> str:
     lines = [
         "# Rules",
         "",
-        "A finding names its rule. Only an `error` rejects; the severity may differ per format. An order applies to "
+        "A finding names its rule. Only an `error` rejects a plan, or forbids an event in a case. An order applies to "
         "plans discharged from its first to its last day. Verified: V the text was read, S public pages support it, "
         "I inferred; all that is still to confirm: [to-verify.md](to-verify.md).",
         "",
@@ -57,9 +57,14 @@ def rules_page() -> str:
                 row(order, each["from"], each["until"] or "—", basis, each["verified"], each["confirm"] or "—")
             )
         lines.append("")
-        lines += [*rows("Condition", "FHIR", "XML", "Dansk", "English")]
+        lines += [*rows("Condition", "FHIR", "XML", "Case", "Dansk", "English")]
         lines += [
-            row(each["name"] or "—", each["fhir"] or "—", each["xml"] or "—", each["text"]["da"], each["text"]["en"])
+            row(
+                each["name"] or "—",
+                *(each[key] or "—" for key in ("fhir", "xml", "case")),
+                each["text"]["da"],
+                each["text"]["en"],
+            )
             for each in rule["conditions"]
         ]
         lines.append("")

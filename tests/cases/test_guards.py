@@ -1,23 +1,22 @@
-"""Guards of the authority's side: events that the order forbids, that it records with a warning, and that are fine.
-
-Each guarded rule is to get its file of cases in samples/rules; until then these are the ones that are held.
-"""
+"""Guards over whole courses. What each rule finds, case by case, is in `samples/rules`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
+from courses import DIRECTORY, DISCHARGED, OFFICE, ORDERS, PROVIDER, case_of, event, informed, level_set, started
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gtgateway.cases.guards import Office, guard, standing
-from gtgateway.law.calendar import Calendar
-from gtgateway.law.orders import Orders
+from gtgateway.cases.clocks import clocks_of, governing_of
+from gtgateway.cases.guards import guard, standing
+from gtgateway.cases.status import status_of
 from gtgateway.model.case import (
     Case,
     CaseEvent,
+    CaseStatus,
     ChoiceKind,
     ClosedReason,
     EventKind,
@@ -25,168 +24,195 @@ from gtgateway.model.case import (
     MunicipalLevel,
     StaffRole,
 )
-from gtgateway.model.identifiers import IdentifierKind
-from gtgateway.model.plan import COPENHAGEN, Level
-from gtgateway.routing.directory import Directory
-from gtgateway.samples import sample_plan
-
-DIRECTORY = Directory.load()
-OFFICE = Office(Orders.load(), DIRECTORY, Calendar(("12-24",)))
-ODENSE = DIRECTORY.find(IdentifierKind.KOMMUNEKODE, "0461")
-DISCHARGED = {"BEK-918-2018": date(2026, 11, 6), "BEK-2027": date(2027, 2, 5)}
+from gtgateway.model.findings import Severity
+from gtgateway.model.plan import Level
 
 
-def case_of(level: Level = Level.ALMEN, order: str = "BEK-918-2018") -> Case:
-    assert ODENSE is not None
+def rules(findings: Any) -> set[str]:
+    return {finding.rule for finding in findings}
+
+
+@pytest.mark.parametrize("order", DISCHARGED)
+def test_nothing_is_found_in_a_course_that_keeps_the_order(order: str) -> None:
     day = DISCHARGED[order]
-    region = DIRECTORY.region_of(ODENSE, day)
-    return Case("record-1", sample_plan(level, day), day, ODENSE, region)
-
-
-def event(kind: EventKind, day: date, **more: Any) -> CaseEvent:
-    assert ODENSE is not None
-    at = datetime(day.year, day.month, day.day, 10, tzinfo=COPENHAGEN)
-    return CaseEvent(str(uuid4()), kind, at, ODENSE.id, **more)
-
-
-def found(case: Case, added: CaseEvent) -> dict[str, str]:
-    return {finding.rule: str(finding.severity) for finding in guard(case, added, OFFICE)}
-
-
-def level_set(day: date, level: MunicipalLevel = MunicipalLevel.BASAL) -> CaseEvent:
-    at = datetime(day.year, day.month, day.day, 9, tzinfo=COPENHAGEN)
-    return event(EventKind.LEVEL_SET, day, municipal_level=level, assessor_role=StaffRole.FYSIOTERAPEUT, assessed_at=at)
-
-
-def informed(day: date, start: date | None, **more: Any) -> CaseEvent:
-    at = datetime(day.year, day.month, day.day, 10, tzinfo=COPENHAGEN)
-    return event(
-        EventKind.INFORMED,
-        day,
-        place="Træningscenteret",
-        offered_start=start,
-        free_choice_info_at=at,
-        municipal_level=MunicipalLevel.BASAL,
-        **more,
-    )
-
-
-@pytest.fixture(params=DISCHARGED)
-def order(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def test_a_course_that_keeps_the_order_has_no_error_and_no_warning(order: str) -> None:
-    day = DISCHARGED[order]
-    case = case_of(order=order)
-    course = [
-        level_set(day + timedelta(days=1)),
-        informed(day + timedelta(days=3), day + timedelta(days=6)),
-        event(EventKind.OFFER_ACCEPTED, day + timedelta(days=4)),
-        event(
-            EventKind.STARTED,
-            day + timedelta(days=6),
-            performer_role=StaffRole.FYSIOTERAPEUT,
-            meeting=Meeting.INDIVIDUAL,
-        ),
-        event(EventKind.CLOSED, day + timedelta(days=60), closed_reason=ClosedReason.COMPLETED),
-    ]
-    for each in course:
-        assert not {rule for rule, severity in found(case, each).items() if severity != "information"}, each.kind
+    case = case_of(Level.ALMEN, day)
+    for each in (
+        level_set(day + timedelta(1)),
+        informed(day + timedelta(3), day + timedelta(6), reply_by=day + timedelta(5)),
+        event(EventKind.OFFER_ACCEPTED, day + timedelta(4)),
+        started(day + timedelta(6)),
+        event(EventKind.CLOSED, day + timedelta(60), closed_reason=ClosedReason.COMPLETED),
+    ):
+        assert guard(case, each, OFFICE) == (), each.kind
         case = case.with_event(each)
+        assert standing(case, each.on, OFFICE) == (), each.kind
 
 
-def test_level_01_the_hospitals_level_stands(order: str) -> None:
-    change = event(EventKind.LEVEL_SET, DISCHARGED[order], hospital_level=Level.SPECIALISERET)
-    assert found(case_of(order=order), change)["GOP-LEVEL-01"] == "error"
+def test_every_fault_of_an_event_is_said_at_once_with_paragraph_and_field() -> None:
+    day = DISCHARGED["BEK-2027"] + timedelta(9)
+    found = guard(case_of(), event(EventKind.INFORMED, day, offered_start=day, reply_by=day), OFFICE)
+    assert [(each.rule, each.severity, each.path, each.basis) for each in found] == [
+        ("GOP-LEVEL-03", Severity.ERROR, "municipal_level", "§ 5, stk. 3; § 6, stk. 1"),
+        ("GOP-NOTIFY-01", Severity.WARNING, "notify_by", "§ 6, stk. 1"),
+        ("GOP-NOTIFY-03", Severity.ERROR, "place", "§ 6, stk. 1"),
+        ("GOP-NOTIFY-04", Severity.WARNING, "reply_by", "§ 6, stk. 3"),
+        ("GOP-CHOICE-01", Severity.WARNING, "free_choice_info_at", "§ 7, stk. 4"),
+        ("GOP-CHOICE-02", Severity.WARNING, "offered_start", "§ 7, stk. 3"),
+    ]
+    assert found[1].text.en == "The citizen should have been informed by 09.02.2027."
 
 
-def test_level_02_basal_and_avanceret_only_for_almen(order: str) -> None:
-    added = level_set(DISCHARGED[order])
-    assert found(case_of(Level.REHABILITERING, order), added)["GOP-LEVEL-02"] == "error"
-    assert "GOP-LEVEL-02" not in found(case_of(order=order), added)
+def test_a_corrected_discharge_can_change_the_order() -> None:
+    case = case_of(Level.ALMEN, date(2027, 1, 4))
+    forward = event(EventKind.FORWARDED, date(2027, 1, 12), provider_id=PROVIDER)
+    assert rules(guard(case, forward, OFFICE)) == {"GOP-CHOICE-07"}
+    corrected = event(EventKind.DISCHARGE_CORRECTED, date(2027, 1, 5), discharged_on=date(2026, 12, 31))
+    assert guard(case.with_event(corrected), forward, OFFICE) == ()
 
 
-def test_level_03_the_level_comes_before_the_notice(order: str) -> None:
-    day = DISCHARGED[order] + timedelta(days=2)
-    case = case_of(order=order)
-    notice = informed(day, day + timedelta(days=3))
-    assert found(case, notice)["GOP-LEVEL-03"] == "error"
-    assert "GOP-LEVEL-03" not in found(case.with_event(level_set(day)), notice)
+def test_an_event_at_half_past_eleven_utc_is_on_the_next_danish_day() -> None:
+    late = CaseEvent("1", EventKind.INFORMED, datetime(2027, 2, 9, 23, 30, tzinfo=UTC), "odense-kommune")
+    assert late.on == date(2027, 2, 10)
+    assert "GOP-NOTIFY-01" in rules(guard(case_of(), late, OFFICE))
 
 
-def test_level_04_a_health_person_assesses(order: str) -> None:
-    added = replace(level_set(DISCHARGED[order]), assessor_role=StaffRole.ANDEN)
-    assert found(case_of(order=order), added)["GOP-LEVEL-04"] == "warning"
-
-
-def test_level_05_a_change_of_level_is_history(order: str) -> None:
-    day = DISCHARGED[order]
-    case = case_of(order=order).with_event(level_set(day))
-    assert found(case, level_set(day, MunicipalLevel.AVANCERET))["GOP-LEVEL-05"] == "information"
-    assert "GOP-LEVEL-05" not in found(case, level_set(day))
-
-
-def test_level_06_self_training_is_no_offer(order: str) -> None:
-    added = event(EventKind.CLOSED, DISCHARGED[order], closed_reason=ClosedReason.SELF_TRAINING)
-    assert found(case_of(order=order), added)["GOP-LEVEL-06"] == "warning"
-
-
-@pytest.mark.parametrize("late", [0, 1])
-def test_notify_01_four_days_for_almen(order: str, late: int) -> None:
-    day = DISCHARGED[order] + timedelta(days=4 + late)
-    case = case_of(order=order).with_event(level_set(day))
-    assert ("GOP-NOTIFY-01" in found(case, informed(day, day))) == bool(late)
-    rules = {finding.rule for finding in standing(case, day, OFFICE)}
-    assert ("GOP-NOTIFY-01" in rules) == bool(late)
-
-
-@pytest.mark.parametrize("late", [0, 1])
-def test_notify_02_four_days_for_rehabilitation(order: str, late: int) -> None:
-    day = DISCHARGED[order] + timedelta(days=4 + late)
-    assert ("GOP-NOTIFY-02" in found(case_of(Level.REHABILITERING, order), informed(day, day))) == bool(late)
-
-
-def test_notify_03_place_and_time_are_told(order: str) -> None:
-    day = DISCHARGED[order]
-    case = case_of(order=order).with_event(level_set(day))
-    assert found(case, informed(day, None))["GOP-NOTIFY-03"] == "error"
-    assert found(case, replace(informed(day, day), place=" "))["GOP-NOTIFY-03"] == "error"
-
-
-def test_notify_04_two_working_days_to_reply_under_the_new_order() -> None:
-    day = DISCHARGED["BEK-2027"]  # a Friday
-    case = case_of(order="BEK-2027").with_event(level_set(day))
-    assert found(case, informed(day, day, reply_by=day + timedelta(days=3)))["GOP-NOTIFY-04"] == "warning"
-    assert "GOP-NOTIFY-04" not in found(case, informed(day, day, reply_by=day + timedelta(days=4)))
-
-
-def test_notify_05_a_booking_call_is_no_start(order: str) -> None:
-    day = DISCHARGED[order]
-    call = event(EventKind.STARTED, day, performer_role=StaffRole.FYSIOTERAPEUT, meeting=Meeting.BOOKING_CALL)
-    assert found(case_of(order=order), call)["GOP-NOTIFY-05"] == "error"
-    nobody = event(EventKind.STARTED, day, meeting=Meeting.VIDEO)
-    assert found(case_of(order=order), nobody)["GOP-NOTIFY-05"] == "error"
-    assert "GOP-NOTIFY-05" not in found(case_of(order=order), replace(call, meeting=Meeting.VIDEO))
-
-
-def test_notify_06_no_limits_for_training_at_hospital(order: str) -> None:
-    case = case_of(Level.SPECIALISERET, order)
-    rules = {finding.rule for finding in standing(case, DISCHARGED[order] + timedelta(days=30), OFFICE)}
-    assert "GOP-NOTIFY-06" in rules
-    assert not rules & {"GOP-NOTIFY-01", "GOP-NOTIFY-02", "GOP-CHOICE-02"}
-
-
-@pytest.mark.parametrize("days, opens", [(7, False), (8, True)])
-def test_choice_02_seven_days_then_the_right_to_a_private_provider(order: str, days: int, opens: bool) -> None:
-    day = DISCHARGED[order]
-    case = case_of(order=order).with_event(level_set(day))
-    notice = informed(day + timedelta(days=2), day + timedelta(days=days))
-    assert ("GOP-CHOICE-02" in found(case, notice)) == opens
-
-
-def test_choice_07_a_plan_is_forwarded_after_the_citizens_report() -> None:
+def test_free_choice_from_trigger_to_start() -> None:
     day = DISCHARGED["BEK-2027"]
-    case = case_of(order="BEK-2027").with_event(level_set(day))
-    case = case.with_event(event(EventKind.CHOICE, day, choice_kind=ChoiceKind.PRIVATE, provider_id="none"))
-    assert found(case, event(EventKind.FORWARDED, day, provider_id="none"))["GOP-CHOICE-07"] == "error"
+    case = case_of(Level.ALMEN, day, level_set(day), informed(day + timedelta(3), day + timedelta(12)))
+    wish = event(EventKind.CHOICE, day + timedelta(4), choice_kind=ChoiceKind.PRIVATE, provider_id=PROVIDER)
+    report = event(
+        EventKind.CITIZEN_REPORTED,
+        day + timedelta(5),
+        provider_id=PROVIDER,
+        private_start=day + timedelta(11),
+        documentation_ref="Aftale",
+    )
+    forward = event(EventKind.FORWARDED, day + timedelta(5), provider_id=PROVIDER)
+    assert rules(guard(case, forward, OFFICE)) == {"GOP-CHOICE-07"}
+    for each in (wish, report, forward):
+        assert guard(case, each, OFFICE) == (), each.kind
+        case = case.with_event(each)
+    assert standing(case, day + timedelta(10), OFFICE) == ()
+
+
+# --- whatever is posted -----------------------------------------------------------------------------------------------
+
+_LEVELS = st.sampled_from(
+    [
+        (Level.ALMEN, None),
+        (Level.REHABILITERING, None),
+        (Level.SPECIALISERET, None),
+        (Level.SPECIALISERET, Level.ALMEN),
+        (Level.REHABILITERING, Level.ALMEN),
+    ]
+)
+_ORGANISATIONS = st.sampled_from(
+    ["odense-kommune", "region-syddanmark", "ouh", "sygehus-limfjorden", "holbaek-genoptraening", PROVIDER, "ukendt"]
+)
+
+
+@st.composite
+def sequences(draw: st.DrawFn) -> tuple[Case, list[CaseEvent]]:
+    """A case on either side of New Year and events of every kind, with any fields, in order of time."""
+    level, next_level = draw(_LEVELS)
+    discharged = draw(st.dates(date(2026, 10, 1), date(2027, 3, 1)))
+    case = case_of(level, discharged, next_level=next_level)
+    days = sorted(draw(st.lists(st.integers(0, 60), max_size=12)))
+    near = st.none() | st.integers(0, 60).map(lambda days: discharged + timedelta(days))
+    events = []
+    for number, after in enumerate(days):
+        day = discharged + timedelta(after)
+        kind = draw(st.sampled_from(list(EventKind)))
+        posted = event(
+            kind,
+            day,
+            by=draw(_ORGANISATIONS),
+            hospital_level=draw(st.none() | st.sampled_from(Level)),
+            municipal_level=draw(st.none() | st.sampled_from(MunicipalLevel)),
+            assessor_role=draw(st.none() | st.sampled_from(StaffRole)),
+            place=draw(st.sampled_from([None, " ", "Træningscentret"])),
+            offered_start=draw(near),
+            reply_by=draw(near),
+            choice_kind=draw(st.none() | st.sampled_from(ChoiceKind)),
+            provider_id=draw(st.none() | _ORGANISATIONS),
+            private_start=draw(near),
+            deferred_until=draw(near),
+            deferral_reason=draw(st.sampled_from([None, "Sårheling", "ferie"])),
+            performer_role=draw(st.none() | st.sampled_from(StaffRole)),
+            meeting=draw(st.none() | st.sampled_from(Meeting)),
+            closed_reason=draw(st.none() | st.sampled_from(ClosedReason)),
+            discharged_on=draw(near),
+        )
+        events.append(CaseEvent(**{name: getattr(posted, name) for name in CaseEvent.__slots__} | {"id": str(number)}))
+    return case, events
+
+
+@settings(max_examples=150, deadline=None)
+@given(sequences())
+def test_no_sequence_of_events_leaves_the_law(sequence: tuple[Case, list[CaseEvent]]) -> None:
+    case, events = sequence
+    for each in events:
+        found = guard(case, each, OFFICE)
+        if not any(finding.severity is Severity.ERROR for finding in found):
+            _is_lawful(case, each)
+            case = case.with_event(each)
+        _stands_lawfully(case, each.on)
+
+
+def _is_lawful(case: Case, each: CaseEvent) -> None:
+    """What holds of every event that no guard forbade; `case` is the one before it."""
+    order = governing_of(case, ORDERS).order.id
+    actor = DIRECTORY.by_id(each.by)
+    if each.hospital_level and each.hospital_level is not case.level:
+        assert actor
+        assert actor.is_hospital
+    if each.kind is EventKind.LEVEL_SET and each.municipal_level:
+        assert Level.ALMEN in (case.plan.level, case.plan.next_level)
+    if each.kind is EventKind.INFORMED:
+        assert each.offered_start
+        assert each.place
+        assert each.place.strip()
+        assert case.level is not Level.ALMEN or any(past.municipal_level for past in case.events)
+    if each.kind is EventKind.STARTED:
+        assert each.performer_role not in (None, StaffRole.ANDEN)
+        assert each.meeting is not Meeting.BOOKING_CALL
+    if each.kind is EventKind.CITIZEN_REPORTED and each.provider_id and case.level is not None:
+        assert each.provider_id == PROVIDER
+        offers = [past.offered_start for past in case.phase_events if past.offered_start and past.kind in _OFFERS]
+        assert not (each.private_start and offers) or each.private_start <= offers[-1]
+    if each.kind is EventKind.FORWARDED and order == "BEK-2027":
+        earlier = [past.provider_id for past in case.phase_events if past.kind in _NAMING]
+        assert each.provider_id in earlier
+
+
+_OFFERS = (EventKind.INFORMED, EventKind.OFFERED)
+_NAMING = (EventKind.CHOICE, EventKind.CITIZEN_REPORTED)
+
+
+def _stands_lawfully(case: Case, day: date) -> None:
+    clocks = clocks_of(case, governing_of(case, ORDERS), OFFICE.calendar)
+    status, found = status_of(case, clocks, day), rules(standing(case, day, OFFICE))
+    kinds = [past.kind for past in case.phase_events]
+    if status is CaseStatus.FREE_CHOICE:
+        assert case.level in (Level.ALMEN, Level.REHABILITERING)
+        assert EventKind.PATIENT_POSTPONED not in kinds
+        assert EventKind.FREE_CHOICE_DECLINED not in kinds
+        assert EventKind.STARTED not in kinds
+        assert "GOP-CHOICE-02" in found
+    if status is CaseStatus.PRIVATE_AGREED:
+        assert EventKind.CITIZEN_REPORTED in kinds
+    if status is CaseStatus.INFORMED:
+        assert "GOP-NOTIFY-01" not in found
+    if case.ended:
+        assert status in (CaseStatus.CLOSED, CaseStatus.REPLACED)
+        assert not found
+    if case.level is Level.SPECIALISERET:
+        assert clocks.deadlines.notify_by is None
+        assert clocks.deadlines.seven_day is None
+    dates = clocks.deadlines
+    if dates.seven_day and dates.earliest_start and dates.notify_by:
+        assert dates.seven_day == dates.earliest_start + timedelta(7)
+        assert dates.start_by is not None
+        assert dates.start_by <= dates.seven_day
+    if clocks.free_choice_from and dates.seven_day:
+        assert clocks.free_choice_from <= dates.seven_day + timedelta(1)

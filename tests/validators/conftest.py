@@ -12,13 +12,16 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
+from gtgateway.cases import guards
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.deadlines import compute_deadlines
 from gtgateway.law.governing import govern
 from gtgateway.law.orders import Orders
 from gtgateway.mappers.plan_from_medcom_xml import understood_deadline
+from gtgateway.model.case import Agreement, Case, CaseEvent
+from gtgateway.model.delivery import Delivery
 from gtgateway.model.identifiers import Cpr, ReplacementNumber
-from gtgateway.model.message import Format
+from gtgateway.model.message import Action, Format
 from gtgateway.model.outcome import ActivePlan, Known, OrderBasis
 from gtgateway.model.plan import (
     COPENHAGEN,
@@ -38,6 +41,7 @@ from gtgateway.model.plan import (
 from gtgateway.residence.evidence import find_residence
 from gtgateway.routing.directory import Directory
 from gtgateway.routing.route import route
+from gtgateway.validators.case_facts import CaseFacts
 from gtgateway.validators.rule import Facts, Policy
 
 #: A day of discharge under each order: a Friday.
@@ -183,10 +187,50 @@ def facts_of() -> FactsOf:
             format=format,
             route=recipients,
             deadlines=compute_deadlines(plan, governing, received_on, Calendar(), residence.municipality),
-            known=Known(active_plans={LETTER: active}, corrected_from=_corrected(case, discharged)),
+            known=Known(
+                active_plans={LETTER: active},
+                stored_plans={LETTER: case["stored_version"]} if "stored_version" in case else {},
+                corrected_from=_corrected(case, discharged),
+            ),
             letter_id=LETTER,
             policy=changed("policy", Policy()),
+            action=Action(case.get("action", "new")),
         )
+
+    return build
+
+
+#: Told of every event and delivery, unless a case says otherwise.
+_EVENT = {"id": "00000000-0000-4000-8000-000000000000", "by": "odense-kommune"}
+_DELIVERY = {
+    "record_id": "R1",
+    "version": 1,
+    "organisation_id": "odense-kommune",
+    "organisation_name": "Odense Kommune",
+    "roles": ["action"],
+    "attempts": 1,
+    "updated_at": "D",
+}
+CaseFactsOf = Callable[..., CaseFacts]
+
+
+@pytest.fixture(scope="session")
+def case_facts_of(facts_of: FactsOf) -> CaseFactsOf:
+    """Facts about a case of the lawful plan with its history, and the event or the day that is looked at."""
+
+    def build(order_id: str, case: Mapping[str, Any]) -> CaseFacts:
+        facts, discharged = facts_of(order_id, Format.FHIR, case), DISCHARGED[order_id]
+        residence = facts.route.residence
+        history = tuple(_build(CaseEvent, _EVENT | each, discharged) for each in case.get("history", ()))
+        about = Case("R1", facts.plan, facts.received_on, residence.municipality, residence.region, history)
+        agreements = tuple(_build(Agreement, each, discharged) for each in case.get("agreements", ()))
+        office = guards.Office(_orders(), _directory(), Calendar(), agreements)
+        deliveries = tuple(_build(Delivery, _DELIVERY | each, discharged) for each in case.get("deliveries", ()))
+        event = _build(CaseEvent, _EVENT | case["event"], discharged) if "event" in case else None
+        day = event.on if event else _day(case["day"], discharged)
+        found = guards.facts_of(about, event, day, office, deliveries)
+        assert found.order.id == order_id
+        return found
 
     return build
 

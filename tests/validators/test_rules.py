@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from gtgateway.model.message import Format, Trace, TraceRow
-from gtgateway.validators.registry import RULES, Facts, check_rules
+from gtgateway.validators.case_facts import CaseFacts
+from gtgateway.validators.registry import RULES, Facts, check_case, check_rules
 from gtgateway.validators.rule import Rule
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "rules"
@@ -21,13 +22,29 @@ FactsOf = Callable[..., Facts]
 ALWAYS = {"GOP-REGIME-01"}
 
 
-def _cases() -> Iterator[Any]:
+def _samples() -> Iterator[tuple[Rule, str, dict[str, Any]]]:
     for file in sorted(SAMPLES.glob("*.toml")):
         rule = RULE[file.stem]
         for case in tomllib.loads(file.read_text("utf-8"))["case"]:
             for order in case.get("orders", rule.basis):
-                for name in case.get("formats", ("ggop", "fhir")):
-                    yield pytest.param(rule, order, Format(name), case, id=f"{rule.id}-{case['says']}-{order}-{name}")
+                yield rule, order, case
+
+
+def of_a_case(sample: dict[str, Any]) -> bool:
+    """A sample of what happens in a case, not of a plan."""
+    return "event" in sample or "day" in sample
+
+
+def _of_plans() -> Iterator[Any]:
+    for rule, order, case in _samples():
+        for name in () if of_a_case(case) else case.get("formats", ("ggop", "fhir")):
+            yield pytest.param(rule, order, Format(name), case, id=f"{rule.id}-{case['says']}-{order}-{name}")
+
+
+def _of_cases() -> Iterator[Any]:
+    for rule, order, case in _samples():
+        if of_a_case(case):
+            yield pytest.param(rule, order, case, id=f"{rule.id}-{case['says']}-{order}")
 
 
 def expected(case: dict[str, Any], format: Format) -> list[tuple[str, str]]:
@@ -41,7 +58,22 @@ def expected(case: dict[str, Any], format: Format) -> list[tuple[str, str]]:
     return [(each, severity) for each in (conditions if isinstance(conditions, list) else [conditions])]
 
 
-@pytest.mark.parametrize("rule, order, format, case", list(_cases()))
+@pytest.mark.parametrize("rule, order, case", list(_of_cases()))
+def test_guard(rule: Rule, order: str, case: dict[str, Any], case_facts_of: Callable[..., CaseFacts]) -> None:
+    facts = case_facts_of(order, case)
+    assert rule.guard
+    found = [(hit.condition, rule.condition(hit.condition), hit) for hit in rule.guard(facts)]
+    assert [(name, str(condition.case)) for name, condition, _ in found] == expected(case, Format.FHIR)
+    findings = [finding for finding in check_case(facts) if finding.rule == rule.id]
+    assert [finding.text for finding in findings] == [each.text.filled(**hit.values) for _, each, hit in found]
+    assert all(finding.basis == rule.basis[order] and "{" not in finding.text.en for finding in findings)
+    if "text" in case:
+        assert findings[0].text.da == case["text"]
+    if "path" in case:
+        assert findings[0].path == case["path"]
+
+
+@pytest.mark.parametrize("rule, order, format, case", list(_of_plans()))
 def test_case(rule: Rule, order: str, format: Format, case: dict[str, Any], facts_of: FactsOf) -> None:
     facts = facts_of(order, format, case)
     assert rule.check
