@@ -15,7 +15,7 @@ import typer
 
 from gtgateway import catalogue, samples
 from gtgateway.bootstrap import gateway_from, store_from, tools_from
-from gtgateway.convert import Target, kl_report, render
+from gtgateway.convert import Target, converted, kl_report
 from gtgateway.errors import ConfigurationError
 from gtgateway.law.orders import Orders
 from gtgateway.logs import configure_logs
@@ -212,9 +212,7 @@ def convert(
     at = instant(received_at)
     tools = tools_from(settings_with_samples())
     outcome = assess(content(file), tools, at, regard=Regard.ARCHIVE if archive else Regard.LIVE)
-    made = None
-    if outcome.letters and outcome.reading.envelope:
-        made = render(outcome.letters[0], outcome.reading.envelope, to, at, tools.directory)
+    made = converted(outcome, to, tools.directory)
     if made is None:
         show(file, outcome)
         fail(f"{file} cannot be converted to {to}.", 2 if outcome.verdict is Verdict.UNREADABLE else 1)

@@ -17,7 +17,7 @@ from gtgateway.mappers.json_from_model import to_json
 from gtgateway.mappers.kl_report_from_record import KlReport, kl_report_from_record
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
-from gtgateway.model.outcome import LetterOutcome
+from gtgateway.model.outcome import LetterOutcome, Outcome
 from gtgateway.model.plan import RehabilitationPlan
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.parsers.fhir_codec import to_xml
@@ -49,6 +49,14 @@ class Target(StrEnum):
                 return "application/fhir+xml"
             case Target.HTML:
                 return "text/html; charset=utf-8"
+
+
+def converted(outcome: Outcome, to: Target, directory: Directory) -> bytes | None:
+    """The first letter of a message in a format, or None when it cannot be made."""
+    envelope = outcome.reading.envelope
+    if envelope is None or not outcome.letters:
+        return None
+    return render(outcome.letters[0], envelope, to, outcome.received_at, directory)
 
 
 def render(letter: LetterOutcome, envelope: Envelope, to: Target, at: datetime, directory: Directory) -> bytes | None:

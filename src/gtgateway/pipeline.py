@@ -177,17 +177,11 @@ def judge(
     order_id: str | None = None,
 ) -> Outcome:
     """Everything that follows from a reading, received at an instant. `order_id` judges by that order (the bench)."""
-    if reading.receipt is not None:
-        reply, envelope_receipt = make_reply(reading, None, received_at)
-        return Outcome(
-            reading, Verdict.ACCEPTED, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
-        )
     envelope = reading.envelope
-    if envelope is None or not (reading.letters or reading.notification):
+    if reading.receipt is not None or envelope is None or not (reading.letters or reading.notification):
+        verdict = Verdict.ACCEPTED if reading.receipt is not None else Verdict.UNREADABLE
         reply, envelope_receipt = make_reply(reading, None, received_at)
-        return Outcome(
-            reading, Verdict.UNREADABLE, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at
-        )
+        return Outcome(reading, verdict, Repeat.NONE, (), reading.findings, None, reply, envelope_receipt, received_at)
     if reading.fhir is not None and not (envelope.receiver.gln or envelope.receiver.identifiers):
         envelope = replace(envelope, receiver=tools.identity)
         reading = replace(reading, envelope=envelope)

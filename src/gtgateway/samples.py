@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from functools import cache
 
 import orjson
 
@@ -204,6 +205,12 @@ def sent_at(plan: RehabilitationPlan) -> datetime:
     return plan.written_at.aware() + timedelta(minutes=7)
 
 
+@cache
+def _directory() -> Directory:
+    """The packaged directory, read once for many samples."""
+    return Directory.load()
+
+
 def sample_message(
     level: Level, discharged_on: date, to: Target, *, number: int = 0, seed: int = 0, fault: str | None = None
 ) -> bytes:
@@ -217,7 +224,7 @@ def sample_message(
         # What only FHIR has an element for, and the order wants to see there.
         plan = replace(plan, rehabilitation_focus=plan.rehabilitation_need, handed_out_at=plan.written_at.aware())
         envelope = Envelope(plan.sender, plan.receiver or ODENSE, envelope_id, None, wants_positive_receipt=True)
-        bundle = fhir_message(plan, envelope, sent_at(plan), Directory.load())
+        bundle = fhir_message(plan, envelope, sent_at(plan), _directory())
         return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
     make = {Target.GGOP: medcom_xml_from_plan, Target.XDIS91: clinical_email_from_plan}[to]
     return make(plan, envelope_id=envelope_id, sent_at=sent_at(plan))

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gtgateway.api.calling import Body, Checker, GatewayOf
 from gtgateway.api.messages import utc_now
 from gtgateway.api.problems import BAD_REQUEST, CANNOT_CONVERT, ProblemError, problem_response
-from gtgateway.convert import Target, render
+from gtgateway.convert import Target, converted
 from gtgateway.lookup import validated_elsewhere
 from gtgateway.mappers.assessment_from_outcome import assessments
 from gtgateway.model.outcome import Known, Outcome
@@ -64,9 +64,7 @@ async def convert(
 ) -> Response:
     """The first plan of the message as `plan`, `record`, `ggop`, `xdis91` or `html`; `422` when it cannot be made."""
     outcome = await _assessed(body, gateway, received_at, None, archive)
-    made = None
-    if outcome.letters and outcome.reading.envelope:
-        made = render(outcome.letters[0], outcome.reading.envelope, to, outcome.received_at, gateway.tools.directory)
+    made = converted(outcome, to, gateway.tools.directory)
     if made is None:
         return problem_response(CANNOT_CONVERT, outcome.all_findings, to=to)
     return Response(made, media_type=to.media_type)
