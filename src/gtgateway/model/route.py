@@ -52,7 +52,8 @@ class Organisation:
     telephone: str | None = None
     email: str | None = None
     case: str = "here"  #: `elsewhere` when the authority keeps its cases in another system (GOP-DATA-04)
-    sends_copies: bool = False
+    sends_copies: bool = False  #: it serves the copy receivers that its messages name itself
+    endpoint: str | None = None  #: id of the end-point that its messages are sent to; None: it pulls
     local_contact_days: int | None = None  #: a municipality's own clock: days from receipt to contact
     local_start_days: int | None = None
 
@@ -116,6 +117,7 @@ class RouteEntry:
     deliver: bool
     basis: str
     phase: int | None = None  #: 1 or 2 in combined plans
+    by_sender: bool = False  #: the sender serves it itself (`sends_copies`): it may read, and is sent nothing
 
 
 @dataclass(frozen=True, slots=True)

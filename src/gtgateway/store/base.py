@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
 from gtgateway.model.acknowledgement import Reply
-from gtgateway.model.delivery import Delivery
+from gtgateway.model.delivery import Attempt, AttemptResult, Circuit, Delivery, DueDelivery, MessageEvent, NewAttempt
 from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import OriginalRef, Reading
 from gtgateway.model.outcome import EarlierAnswer, Known, Outcome
@@ -91,6 +91,77 @@ class FeedPage:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of a sender's feed."""
+
+    entries: tuple[MessageEvent, ...]
+    next: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReceipt:
+    """What a received receipt came to."""
+
+    ours: bool  #: it answers something that we sent to that recipient
+    delivery_id: int | None = None
+    repeated: bool = False  #: it came before; nothing changed
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """A lawful recipient that a plan has not reached in time (§ 4 "samtidig")."""
+
+    delivery_id: int
+    record_id: str
+    message_id: str
+    organisation_id: str
+    state: str
+    reason: str | None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched for; every field that is set must hold. `patient` is a number and never leaves as such."""
+
+    message_id: str | None = None  #: ours, an envelope id, a letter id, a record id or a FHIR message id
+    sender_gln: str | None = None
+    patient: Cpr | None = None
+    organisation: str | None = None  #: directory id of a recipient
+    state: str | None = None  #: of a delivery
+    verdict: str | None = None
+    rule: str | None = None
+    received_from: datetime | None = None
+    received_until: datetime | None = None  #: exclusive
+    before: str | None = None  #: message id of the last hit of the page before
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was searched for, newest first."""
+
+    message_id: str
+    received_at: datetime
+    sender_gln: str
+    format: str
+    verdict: str
+    record_ids: tuple[str, ...]
+    deliveries: Mapping[str, int]  #: state -> how many
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a message's path through the gateway."""
+
+    at: datetime
+    what: str  #: received, judged, stored, attempt, answer, receipt, delivered, refused, cancelled, resent, …
+    organisation_id: str | None = None
+    detail: Mapping[str, str | int | None] = field(default_factory=dict)
+
+
 class Store(Protocol):
     """Every method may raise StoreUnavailable. Writing methods return after their transaction is durable."""
 
@@ -130,8 +201,99 @@ class Store(Protocol):
         """Message id and time of the copies received before an instant that still wait for their plan."""
         ...
 
-    async def save_receipt(self, original: OriginalRef, digest: str, received_at: datetime, client: str) -> bool:
-        """Keep a received receipt and correlate it; True when it answers something that we sent."""
+    async def save_receipt(
+        self, original: OriginalRef, digest: str, received_at: datetime, client: str, organisations: Collection[str]
+    ) -> KeptReceipt:
+        """Keep a received receipt, correlate it with what we sent, and move the delivery it answers.
+
+        It answers a delivery when it quotes the message or envelope id of one of its tries and comes from its
+        recipient: `organisations` are the directory ids that the caller acts for. The first final answer stands.
+        """
+        ...
+
+    # --- post room ----------------------------------------------------------------------------------------------------
+
+    async def claim(
+        self, worker: str, slots: Mapping[str, int], now: datetime, until: datetime
+    ) -> tuple[DueDelivery, ...]:
+        """Take what is due for end-points, at most so many each; nobody else gets it before `until`.
+
+        Oldest first, and never a version of a plan whose earlier version to the same recipient is unsettled.
+        """
+        ...
+
+    async def begin(self, worker: str, attempts: Sequence[NewAttempt]) -> frozenset[int]:
+        """Note tries before they are made: claimed becomes inflight. The deliveries that are still this worker's."""
+        ...
+
+    async def conclude(self, worker: str, results: Sequence[AttemptResult]) -> None:
+        """Note what tries came to and move their deliveries, with an entry in the sender's feed where that is due.
+
+        A receipt that came first stands: a settled delivery is not moved.
+        """
+        ...
+
+    async def release(self, worker: str, delivery_ids: Collection[int], next_at: datetime, reason: str) -> None:
+        """Give claimed deliveries back unsent."""
+        ...
+
+    async def next_due(self, endpoints: Collection[str]) -> datetime | None:
+        """When something is due next for end-points."""
+        ...
+
+    async def repoint(self, endpoints: Mapping[str, str | None]) -> int:
+        """Unsettled deliveries follow the directory: organisation id -> end-point, None where it pulls now."""
+        ...
+
+    async def give_up(self, now: datetime) -> tuple[Unserved, ...]:
+        """Abandon what has been tried for as long as it makes sense (`give_up_at`); what was abandoned."""
+        ...
+
+    async def unserved(self, pushed_before: datetime, pulled_before: datetime) -> tuple[Unserved, ...]:
+        """Lawful recipients not reached since a time, for those that we send to and those that pull."""
+        ...
+
+    async def circuits(self) -> tuple[Circuit, ...]: ...
+
+    async def set_circuit(self, endpoint: str, circuit: Circuit | None) -> None:
+        """Open an end-point's circuit, or close it (None)."""
+        ...
+
+    async def resend(
+        self, delivery_ids: Collection[int], now: datetime, who: str, why: str, *, new: bool
+    ) -> frozenset[int]:
+        """Send dead letters again; those that could be.
+
+        `new` False (retry): the same message again. True (resend): as a new message, whatever became of the old one.
+        """
+        ...
+
+    async def abandon(self, delivery_ids: Collection[int], now: datetime, who: str, why: str) -> frozenset[int]:
+        """A person gives deliveries up; those that were unsettled."""
+        ...
+
+    # --- search and trace ---------------------------------------------------------------------------------------------
+
+    async def search(self, query: Query) -> tuple[Hit, ...]: ...
+
+    async def timeline(self, message_id: str) -> tuple[Moment, ...]:
+        """The whole path of a message, oldest first; empty when there is none."""
+        ...
+
+    async def attempts(self, delivery_id: int) -> tuple[Attempt, ...]: ...
+
+    async def delivery_counts(self) -> Mapping[tuple[str, str], int]:
+        """(end-point or `pull`, state) -> deliveries that are unsettled, refused or abandoned."""
+        ...
+
+    # --- the sender's feed --------------------------------------------------------------------------------------------
+
+    async def events(self, sender_glns: Collection[str], after: int, limit: int) -> EventPage:
+        """What happened to the messages of senders after a position, in the order of commits."""
+        ...
+
+    async def wait_for_events(self, after: int, seconds: float) -> None:
+        """Return when an event past `after` was committed, or after `seconds`."""
         ...
 
     async def message(self, message_id: str) -> StoredMessage | None: ...
