@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,7 +28,7 @@ from gtgateway.api.problems import (
 from gtgateway.bootstrap import Gateway
 from gtgateway.copies import keep_looking
 from gtgateway.errors import Overloaded, SendAgain, StoreUnavailable
-from gtgateway.logs import log
+from gtgateway.logs import log, told
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -109,7 +108,6 @@ class Guard:
         except ClientDisconnect:
             log.info("caller_hung_up")  # before its body was whole: nothing was received, nobody to answer
         except Exception as error:
-            places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-            log.error("internal_error", kind=type(error).__name__, places=places[-6:])
+            log.error("internal_error", **told(error))
             if not begun:
                 await problem_response(INTERNAL)(scope, receive, send)

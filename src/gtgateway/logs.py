@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import TypedDict
 
 import structlog
 
@@ -32,3 +34,14 @@ def configure_logs(*, readable: bool, level: int = logging.INFO) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+class Told(TypedDict):
+    kind: str
+    places: list[str]
+
+
+def told(error: Exception) -> Told:
+    """What a log may say of a fault of ours: its kind and the last places, never its text or values."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"kind": type(error).__name__, "places": places[-6:]}

@@ -78,6 +78,32 @@ class Settings(BaseModel):
     workers: int = Field(2, ge=0, description="Processes that judge large bodies; 0 judges them in place.")
     inline_limit: int = Field(64_000, gt=0, description="Bodies up to this many bytes are judged in place.")
     queue: int = Field(256, gt=0, description="Most messages waiting to be judged or stored before `503`.")
+    deliver: bool = Field(
+        True, description="`serve` sends what is due; False where `gtgateway deliver` runs for itself (PostgreSQL)."
+    )
+    delivery_retry_first: float = Field(5, gt=0, description="Seconds before the second try of a delivery.")
+    delivery_retry_longest: float = Field(900, gt=0, description="Longest pause between two tries, in seconds.")
+    delivery_receipt_wait: float = Field(
+        1800, gt=0, description="Seconds that a receipt may take; then the same message is sent again."
+    )
+    delivery_resends: int = Field(
+        2, ge=0, description="How often a message without a receipt is sent again; then a person decides."
+    )
+    delivery_lease: float = Field(
+        60, gt=0, description="Seconds until another worker takes what one has claimed and not sent."
+    )
+    delivery_give_up_days_after_start: int = Field(
+        7, ge=0, description="A delivery is tried until so many days after the plan's start deadline."
+    )
+    delivery_give_up_days: int = Field(
+        30, ge=0, description="The same from receipt, for a plan without a start deadline."
+    )
+    delivery_unserved_after: float = Field(
+        900, gt=0, description="Seconds after which a recipient that nothing has reached is alarmed for."
+    )
+    delivery_unserved_pulled_after: float = Field(
+        3600, gt=0, description="The same for a recipient that fetches from its feed."
+    )
 
 
 def variable(field: str) -> str:

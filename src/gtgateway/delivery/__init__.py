@@ -1,0 +1,1 @@
+"""Post room: what was accepted is sent to its lawful recipients, until they say that they have it."""
