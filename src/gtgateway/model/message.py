@@ -197,6 +197,9 @@ class OriginalRef:
     receiver_gln: str | None
     positive: bool
     refuse_code: str | None = None
+    refuse_text: str | None = None  #: at most 500 characters, for a person
+    transient: bool = False  #: not taken for now (FHIR transient-error): to be sent again
+    vans: bool = False  #: of the envelope (VANSEnvelope/Receipt): a positive one only says that it was carried
 
 
 @dataclass(frozen=True, slots=True)
