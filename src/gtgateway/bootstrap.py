@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
+from gtgateway.delivery.alarms import Alarms
+from gtgateway.delivery.schedule import Schedule
 from gtgateway.errors import ConfigurationError
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.orders import Orders
@@ -26,6 +30,10 @@ from gtgateway.validators.registry import Policy, check_orders
 from gtgateway.validators.structure.external import ExternalValidator
 from gtgateway.validators.structure.profile import Profiles
 from gtgateway.validators.structure.xsd import Schemas
+
+if TYPE_CHECKING:
+    from gtgateway.delivery.metrics import Metrics
+    from gtgateway.delivery.worker import PostRoom
 
 
 def tools_from(settings: Settings) -> Tools:
@@ -66,6 +74,9 @@ class Gateway:
     clients: Clients
     register: ResidenceRegister
     pool: ReadingPool
+    alarms: Alarms
+    metrics: Metrics
+    schedule: Schedule
     validator: ExternalValidator | None = None
 
     async def open(self) -> None:
@@ -80,16 +91,20 @@ class Gateway:
         await self.store.close()
 
 
-def gateway_from(settings: Settings, *, development: bool = False) -> Gateway:
+def gateway_from(settings: Settings, *, development: bool = False, serving: bool = True) -> Gateway:
     """A gateway of its settings. `development`: the packaged sample directory and `dev:<GLN>` tokens.
+
+    `serving` False: nobody calls it, and no clients file is needed.
 
     Raises ConfigurationError when a needed setting or file is missing or faulty.
     """
+    from gtgateway.delivery.metrics import Metrics  # what `check` and `convert` can do without
+
     if settings.directory is None and not development:
         raise ConfigurationError(
             "Set GTGATEWAY_DIRECTORY to the organisation directory, or use --dev for the sample one."
         )
-    if settings.clients is None and not development:
+    if serving and settings.clients is None and not development:
         raise ConfigurationError("Set GTGATEWAY_CLIENTS to the clients file; without one `serve` runs only with --dev.")
     tools = tools_from(settings)
     return Gateway(
@@ -98,14 +113,51 @@ def gateway_from(settings: Settings, *, development: bool = False) -> Gateway:
         store=store_from(settings),
         clients=load_clients(settings.clients, tools.directory, development=development),
         register=open_register(settings.residence),
-        pool=ReadingPool(
-            tools,
-            partial(tools_from, settings),
-            workers=settings.workers,
-            inline_limit=settings.inline_limit,
-            queue=settings.queue,
-        ),
+        pool=pool_from(settings, tools),
+        alarms=Alarms(),
+        metrics=Metrics(),
+        schedule=schedule_from(settings),
         validator=ExternalValidator(settings.fhir_validator) if settings.fhir_validator else None,
+    )
+
+
+def pool_from(settings: Settings, tools: Tools) -> ReadingPool:
+    return ReadingPool(
+        tools,
+        partial(tools_from, settings),
+        workers=settings.workers,
+        inline_limit=settings.inline_limit,
+        queue=settings.queue,
+    )
+
+
+def schedule_from(settings: Settings) -> Schedule:
+    return Schedule(
+        retry_first=timedelta(seconds=settings.delivery_retry_first),
+        retry_longest=timedelta(seconds=settings.delivery_retry_longest),
+        receipt_wait=timedelta(seconds=settings.delivery_receipt_wait),
+        resends=settings.delivery_resends,
+        lease=timedelta(seconds=settings.delivery_lease),
+        unserved_after=timedelta(seconds=settings.delivery_unserved_after),
+        unserved_pulled_after=timedelta(seconds=settings.delivery_unserved_pulled_after),
+    )
+
+
+def post_room_from(gateway: Gateway) -> PostRoom:
+    """The worker that sends what is due of an open gateway."""
+    from gtgateway.delivery.client import Client
+    from gtgateway.delivery.worker import PostRoom
+
+    return PostRoom(
+        gateway.store,
+        gateway.pool,
+        Client(),
+        gateway.tools.directory,
+        identity=gateway.tools.identity,
+        url=gateway.settings.url,
+        schedule=gateway.schedule,
+        alarms=gateway.alarms,
+        metrics=gateway.metrics,
     )
 
 
