@@ -38,8 +38,10 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
     received_at = now()
     reading = await gateway.pool.read(body)
     if reading.receipt is not None:
-        ours = await gateway.store.save_receipt(reading.receipt, reading.digest, received_at, caller.name)
-        return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=ours)
+        kept = await gateway.store.save_receipt(
+            reading.receipt, reading.digest, received_at, caller.name, caller.organisations
+        )
+        return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=kept.ours)
     if reading.envelope is None and reading.vans is None:
         return Received(judge(reading, Known(), gateway.tools, received_at), None)
     if reading.envelope is not None and not may_send(caller, reading.envelope, gateway.tools.directory):

@@ -31,7 +31,7 @@ from outcomes import (
 
 from gtgateway.errors import StoreUnavailable
 from gtgateway.model.delivery import DeliveryState
-from gtgateway.model.message import Action, FhirEnvelope, Format, Letter, OriginalRef, Reading
+from gtgateway.model.message import Action, FhirEnvelope, Format, Letter, Reading
 from gtgateway.model.outcome import ActivePlan, Outcome, Repeat
 from gtgateway.model.route import Role
 from gtgateway.store.base import FeedPage, Store, StoredPlan
@@ -609,9 +609,3 @@ async def test_pull_moves_deliveries(store: Store) -> None:
     assert message is not None
     assert message.deliveries[0].updated_at == at
     assert message.deliveries[0].attempts == 0
-
-
-async def test_receipt_for_nothing_of_ours(store: Store) -> None:
-    original = OriginalRef("unknown", ("L1",), SENDER, ODENSE_GLN, positive=True)
-    assert await store.save_receipt(original, "d" * 64, RECEIVED_AT, "odense") is False
-    assert await store.save_receipt(original, "d" * 64, RECEIVED_AT, "odense") is False  # sent twice

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from outcomes import (
     CPR,
     OTHER_CPR,
+    RECEIVED_AT,
     accepted,
     letter_of,
     reading_of,
@@ -17,16 +19,18 @@ from outcomes import (
     unreadable,
 )
 
+from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Severity
 from gtgateway.model.identifiers import ReplacementNumber
 from gtgateway.model.outcome import Repeat
-from gtgateway.store.saving import ACKNOWLEDGEMENT, patient_of, plan_id_of, rows_from
+from gtgateway.store.saving import ACKNOWLEDGEMENT, Patience, patient_of, plan_id_of, rows_from
 
 KEY = b"k" * 32
+PATIENCE = Patience(timedelta(7), timedelta(30))
 
 
 def rows(outcome):  # type: ignore[no-untyped-def]
-    return rows_from(outcome, b"body", "ouh", KEY, summary_document(outcome), record_document)
+    return rows_from(outcome, b"body", "ouh", KEY, summary_document(outcome), record_document, PATIENCE)
 
 
 def test_findings_of_the_message_and_of_each_letter() -> None:
@@ -68,3 +72,16 @@ def test_a_letter_without_a_readable_plan_is_known_by_its_own_id() -> None:
 def test_an_acknowledgement_comes_back_as_it_was(made) -> None:  # type: ignore[no-untyped-def]
     acknowledgement = made(reading_of(letter_of("L1"))).acknowledgement
     assert ACKNOWLEDGEMENT.validate_json(ACKNOWLEDGEMENT.dump_json(acknowledgement)) == acknowledgement
+
+
+@pytest.mark.parametrize(
+    ("start_by", "gives_up_at"),
+    [
+        (date(2026, 11, 13), datetime(2026, 11, 20, 22, 59, 59, 999999, UTC)),  # the end of a day in Copenhagen
+        (date(2026, 10, 1), datetime(2026, 11, 13, 9, 30, tzinfo=UTC)),  # received late
+        (None, datetime(2026, 12, 6, 9, 30, tzinfo=UTC)),
+    ],
+)
+def test_how_long_a_delivery_is_tried(start_by: date | None, gives_up_at: datetime) -> None:
+    assert PATIENCE.gives_up_at(Deadlines(start_by=start_by), RECEIVED_AT) == gives_up_at
+    assert PATIENCE.gives_up_at(None, RECEIVED_AT) == datetime(2026, 12, 6, 9, 30, tzinfo=UTC)

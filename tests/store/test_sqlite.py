@@ -11,7 +11,6 @@ import pytest
 from outcomes import (
     GP,
     ODENSE,
-    ODENSE_GLN,
     RECEIVED_AT,
     SENDER,
     accepted,
@@ -24,7 +23,6 @@ from outcomes import (
 )
 
 from gtgateway.errors import ConfigurationError, StoreUnavailable
-from gtgateway.model.message import OriginalRef
 from gtgateway.model.outcome import Outcome
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.sqlite import SqliteStore
@@ -165,17 +163,6 @@ async def test_a_broken_constraint_is_our_defect_and_fails_alone(tmp_path: Path)
     assert (await store.known(bad.reading)).answer is None
     assert (await store.known(good.reading)).answer is not None
     await store.close()
-
-
-async def test_receipt_that_answers_an_attempt(file_store: SqliteStore, beside: apsw.Connection) -> None:
-    await file_store.save(accepted(reading_of(letter_of("L1"))), BODY, "ouh")
-    beside.execute(
-        "INSERT INTO attempt (delivery, started_at, envelope_id) VALUES (1, '2026-11-06T10:00:00+00:00', 'ours')"
-    )
-    original = OriginalRef("ours", ("L1",), SENDER, ODENSE_GLN, positive=False, refuse_code="syntaksfejl")
-    assert await file_store.save_receipt(original, "d" * 64, RECEIVED_AT, "odense")
-    rows = beside.execute("SELECT body_digest, letter_ids, positive, refuse_code, attempt FROM receipt").fetchall()
-    assert rows == [("d" * 64, '["L1"]', 0, "syntaksfejl", 1)]
 
 
 async def test_pulling_moves_a_cursor_and_polling_writes_nothing(

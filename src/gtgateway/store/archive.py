@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime, timedelta
 
 import orjson
 
@@ -15,15 +12,18 @@ from gtgateway.errors import GatewayError
 from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.delivery import Delivery, DeliveryState
 from gtgateway.model.identifiers import Cpr
-from gtgateway.model.message import Letter, OriginalRef, Reading
+from gtgateway.model.message import Letter, Reading
 from gtgateway.model.outcome import ActivePlan, EarlierAnswer, Known, Outcome, Repeat
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import FeedEntry, FeedPage, Saved, StoredMessage, StoredPlan, StoredRecord
+from gtgateway.store.posting import PostRoomArchive, tell
 from gtgateway.store.saving import (
     LostRaceError,
+    Patience,
     Transaction,
     earlier_answer,
     end_waiting,
+    instant,
     patient_of,
     plan_id_of,
     receiver_gln_of,
@@ -31,12 +31,11 @@ from gtgateway.store.saving import (
     sender_gln_of,
     write_message,
 )
+from gtgateway.store.searching import SearchArchive
 
-T = TypeVar("T")
 
-
-class SqlArchive(ABC):
-    """A `Store` on an SQL database. A subclass opens and closes it, reads, writes, and says when the feed has grown."""
+class SqlArchive(PostRoomArchive, SearchArchive):
+    """A `Store` on an SQL database."""
 
     def __init__(
         self,
@@ -45,50 +44,20 @@ class SqlArchive(ABC):
         summary_document: Callable[[Outcome], bytes],
         queue: int = 256,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        give_up_days_after_start: int = 7,
+        give_up_days: int = 30,
     ) -> None:
         """`queue`: most writes that may wait.
 
         `record_document` and `summary_document` make the JSON that is kept of a record and of an outcome: objects, in
-        UTF-8.
+        UTF-8. A delivery is tried for `give_up_days_after_start` days after the training should have started, or for
+        `give_up_days` after receipt where no start is due.
         """
+        super().__init__(queue, clock, Patience(timedelta(give_up_days_after_start), timedelta(give_up_days)))
         self._record_document = record_document
         self._summary_document = summary_document
-        self._queue = queue
-        self._clock = clock
-        self._patient_key = b""
-        self._newest = 0
-        self._grown = asyncio.Event()
 
     # --- the database -------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def open(self) -> None: ...
-
-    @abstractmethod
-    async def close(self) -> None: ...
-
-    @abstractmethod
-    async def _read(self, query: str, /, **values: Any) -> Sequence[Sequence[Any]]:
-        """All rows of a named query. Raises StoreUnavailable."""
-
-    @abstractmethod
-    async def _write(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
-        """The result of a write when it is durable.
-
-        Raises Overloaded when the queue is full, StoreUnavailable when the database fails, and what `job` raises (then
-        nothing of it is kept).
-        """
-
-    @abstractmethod
-    def _several(self, values: Collection[str]) -> Any:
-        """Texts as the database takes them in one value."""
-
-    def _packed(self, body: bytes) -> bytes:
-        """A received body as it is kept."""
-        return body
-
-    def _unpacked(self, body: bytes) -> bytes:
-        return body
 
     async def ready(self) -> bool:
         """True when a write would succeed: one was just made."""
@@ -104,13 +73,6 @@ class SqlArchive(ABC):
         key = {"name": "patient_key", "value": secrets.token_bytes(32)}
         await self._write(lambda db: db.put("insert_meta", key))
         self._patient_key = (await self._read("meta", name="patient_key"))[0][0]
-
-    def _grow(self, newest: int) -> None:
-        """Wake whoever waits for the feed when it has grown to a position."""
-        if newest > self._newest:
-            self._newest = newest
-            grown, self._grown = self._grown, asyncio.Event()
-            grown.set()
 
     # --- judging and saving -------------------------------------------------------------------------------------------
 
@@ -223,6 +185,7 @@ class SqlArchive(ABC):
             self._patient_key,
             self._summary_document(outcome),
             self._record_document,
+            self._patience,
             self._packed,
         )
         supersede = outcome.repeat is Repeat.CHANGED_AFTER_REFUSAL
@@ -247,31 +210,12 @@ class SqlArchive(ABC):
 
     async def waiting_copies(self, before: datetime) -> tuple[tuple[str, datetime], ...]:
         """Message id and time of the copies received before an instant that still wait for their plan."""
-        found = await self._read("waiting_copies", before=before.astimezone(UTC).isoformat())
+        found = await self._read("waiting_copies", before=instant(before))
         return tuple((message_id, datetime.fromisoformat(at)) for _, message_id, at in found)
 
     async def _replayed(self, reading: Reading) -> Saved:
         found = await self._read("records_of_key", message_key=reading.message_key)
         return Saved(found[0][0], tuple(record_id for _, record_id in found if record_id is not None))
-
-    async def save_receipt(self, original: OriginalRef, digest: str, received_at: datetime, client: str) -> bool:
-        """Keep a received receipt; True when it quotes the envelope of one of our delivery attempts."""
-        found = await self._read("attempt_of_receipt", envelope_id=original.envelope_id)
-        attempt = found[0][0] if found else None
-        row = {
-            "body_digest": digest,
-            "envelope_id": original.envelope_id,
-            "letter_ids": orjson.dumps(original.letter_ids).decode(),
-            "sender_gln": original.sender_gln,
-            "receiver_gln": original.receiver_gln,
-            "positive": original.positive,
-            "refuse_code": original.refuse_code,
-            "received_at": received_at.isoformat(),
-            "client": client,
-            "attempt": attempt,
-        }
-        await self._write(lambda db: db.put("insert_receipt", row))
-        return attempt is not None
 
     # --- showing ------------------------------------------------------------------------------------------------------
 
@@ -357,12 +301,7 @@ class SqlArchive(ABC):
 
     async def wait_for_feed(self, after: int, seconds: float) -> None:
         """Return when an entry past `after` was committed, or after `seconds`."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self._newest <= after:
-                    await self._grown.wait()
-        except TimeoutError:
-            return
+        await self._until(lambda: self._newest > after, seconds)
 
     async def mark_sent(self, organisations: Collection[str], position: int) -> None:
         """Pending deliveries up to `position` become sent."""
@@ -380,16 +319,19 @@ class SqlArchive(ABC):
             "position": position,
             "before": before,
             "after": after,
-            "at": at.isoformat(),
+            "at": instant(at),
         }
         # Most pages and cursors change nothing, and then nothing is written.
         if not (await self._read("deliveries_to_move", **values))[0][0]:
             return
 
         async def move(db: Transaction) -> None:
-            await db.put("move_deliveries", values)
-            if after is DeliveryState.DELIVERED:
-                await db.put("move_pull_cursors", values)
+            if after is DeliveryState.SENT:
+                await db.put("move_deliveries", values)
+                return
+            for (delivery,) in await db.ask("move_deliveries", values):
+                tell(db, delivery, after, values["at"])
+            await db.put("move_pull_cursors", values)
 
         await self._write(move)
 
@@ -400,7 +342,18 @@ def _identified(document: bytes, record_id: str, version: int) -> bytes:
 
 
 def _delivery(
-    record_id: str, version: int, organisation: str, name: str, roles: str, state: str, attempts: int, updated_at: str
+    record_id: str,
+    version: int,
+    organisation: str,
+    name: str,
+    roles: str,
+    state: str,
+    attempts: int,
+    updated_at: str,
+    delivery_id: int,
+    endpoint: str | None,
+    next_at: str | None,
+    reason: str | None,
 ) -> Delivery:
     return Delivery(
         record_id,
@@ -411,4 +364,8 @@ def _delivery(
         DeliveryState(state),
         attempts,
         datetime.fromisoformat(updated_at),
+        delivery_id,
+        endpoint,
+        datetime.fromisoformat(next_at) if next_at else None,
+        reason,
     )

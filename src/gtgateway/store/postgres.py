@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -14,6 +14,7 @@ from gtgateway.errors import ConfigurationError, StoreUnavailable
 from gtgateway.store.archive import SqlArchive
 from gtgateway.store.migrating import migrate_server
 from gtgateway.store.postgres_writer import SQL, PostgresWriter, as_gateway_error, values_of
+from gtgateway.store.queries import numbered
 from gtgateway.store.saving import Transaction
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class PostgresStore(SqlArchive):
             raise ConfigurationError(f"PostgreSQL runs with {' and '.join(unsafe)} off: an answer could be lost.")
         self._writer = PostgresWriter(self._pool, self._queue, self._grow)
         await self._keep_patient_key()
-        self._grow((await self._read("newest"))[0][0])
+        self._grow(*(await self._read("newest"))[0])
         self._watching = asyncio.create_task(self._watch(), name="store-feed")
 
     async def close(self) -> None:
@@ -83,10 +84,17 @@ class PostgresStore(SqlArchive):
             await pool.close()
 
     async def _read(self, query: str, /, **values: Any) -> Sequence[Sequence[Any]]:
+        return await self._fetch(SQL[query][0], values_of(query, values))
+
+    async def _find(self, sql: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        query, names = numbered(sql)
+        return await self._fetch(query, [values[name] for name in names])
+
+    async def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
         if self._pool is None:
             raise StoreUnavailable("It is not open.")
         try:
-            found: list[asyncpg.Record] = await self._pool.fetch(SQL[query][0], *values_of(query, values))
+            found: list[asyncpg.Record] = await self._pool.fetch(sql, *values)
         except Exception as error:
             raise as_gateway_error(error) from error
         return found
@@ -96,7 +104,7 @@ class PostgresStore(SqlArchive):
             raise StoreUnavailable("It is not open.")
         return await self._writer.write(job)
 
-    def _several(self, values: Collection[str]) -> list[str]:
+    def _several(self, values: Collection[str] | Collection[int]) -> list[Any]:
         return sorted(values)
 
     def _packed(self, body: bytes) -> bytes:
@@ -114,14 +122,16 @@ class PostgresStore(SqlArchive):
                     if not self._pooler and (listening is None or listening.is_closed()):
                         listening = await asyncpg.connect(self._address, timeout=CONNECT_SECONDS)
                         await listening.add_listener("feed", self._notified)
-                    self._grow((await self._read("newest"))[0][0])
+                        await listening.add_listener("events", self._notified)
+                    self._grow(*(await self._read("newest"))[0])
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             if listening is not None:
                 listening.terminate()
 
-    def _notified(self, _connection: object, _process: int, _channel: str, newest: object) -> None:
-        self._grow(int(str(newest)))
+    def _notified(self, _connection: object, _process: int, channel: str, newest: object) -> None:
+        position = int(str(newest))
+        self._grow(*((position, 0) if channel == "feed" else (0, position)))
 
 
 async def _nothing_to_reset(_: object) -> None:

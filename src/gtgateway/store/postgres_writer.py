@@ -66,6 +66,7 @@ class _Opened:
         self._writes = writes
         self._keys: deque[int] = deque()
         self._published: list[tuple[Row, Row | None]] = []
+        self._told: list[tuple[str, Row]] = []
 
     async def _key(self) -> int:
         if not self._keys:
@@ -83,19 +84,32 @@ class _Opened:
     def publish(self, entry: Row, delivery: Row | None = None) -> None:
         self._published.append((entry, delivery))
 
-    async def finish(self) -> int:
-        """Write the feed under its lock, held until the commit; the newest position, 0 when nothing was published."""
-        if not self._published:
-            return 0
-        reserved = await self._fetch("reserve_positions", {"lock": FEED_LOCK, "count": len(self._published)})
+    def tell(self, query: str, event: Row) -> None:
+        self._told.append((query, event))
+
+    async def finish(self) -> tuple[int, int]:
+        """Write the feeds under their lock, held until the commit; the newest position of each, 0 where nothing is new.
+
+        One sequence serves both.
+        """
+        count = len(self._published) + len(self._told)
+        if not count:
+            return 0, 0
+        reserved = await self._fetch("reserve_positions", {"lock": FEED_LOCK, "count": count})
         positions: list[int] = sorted(position for (position,) in reserved)
-        given = list(zip(positions, self._published, strict=True))
+        given = list(zip(positions, self._published, strict=False))
         await self._many("insert_feed_entry", ({**entry, "id": position} for position, (entry, _) in given))
         await self._many(
             "insert_delivery", ({**delivery, "position": position} for position, (_, delivery) in given if delivery)
         )
-        await self._fetch("announce_feed", {"newest": str(positions[-1])})
-        return positions[-1]
+        told: dict[str, list[Row]] = {}
+        for position, (query, event) in zip(positions[len(given) :], self._told, strict=True):
+            told.setdefault(query, []).append({**event, "id": position})
+        for query, events in told.items():
+            await self._many(query, events)
+        newest = given[-1][0] if given else 0, positions[-1] if told else 0
+        await self._fetch("announce", {"newest": str(newest[0]), "newest_event": str(newest[1])})
+        return newest
 
 
 class Alone(_Opened):
@@ -110,6 +124,12 @@ class Alone(_Opened):
 
     async def put(self, query: str, *rows: Row) -> None:
         await self._many(query, rows)
+
+    async def ask_each(self, query: str, *rows: Row) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._connection.fetchmany(
+            SQL[query][0], [values_of(query, row) for row in rows]
+        )
+        return found
 
 
 class Together(_Opened):
@@ -126,17 +146,21 @@ class Together(_Opened):
 
     async def note(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
         """What a write comes to, if all goes well; nothing of it is noted when it raises."""
-        self._current, published = [], len(self._published)
+        self._current, published, told = [], len(self._published), len(self._told)
         try:
             result = await job(self)
         except Exception:
             del self._published[published:]
+            del self._told[told:]
             raise
         for query, row in self._current:
             self._noted.setdefault(query, []).append(row)
         return result
 
     async def ask(self, query: str, values: Row) -> list[asyncpg.Record]:  # noqa: ARG002
+        raise NotTogetherError
+
+    async def ask_each(self, query: str, *rows: Row) -> list[asyncpg.Record]:  # noqa: ARG002
         raise NotTogetherError
 
     async def insert(self, query: str, values: Row) -> int | None:
@@ -148,7 +172,7 @@ class Together(_Opened):
     async def put(self, query: str, *rows: Row) -> None:
         self._current.extend((query, row) for row in rows)
 
-    async def finish(self) -> int:
+    async def finish(self) -> tuple[int, int]:
         """Send everything; see `_Opened.finish`. Raises NotTogetherError when a row was there already."""
         for query, rows in self._noted.items():
             if query in self._inserts:
@@ -180,8 +204,8 @@ class _Waiting:
 class PostgresWriter:
     """Runs writes in the order of their arrival. No timer: a group is what queued while the last commit ran."""
 
-    def __init__(self, pool: asyncpg.Pool, waiting: int, grown: Callable[[int], None]) -> None:
-        """`waiting`: most writes in the queue; `grown` is told the newest feed position after a durable commit."""
+    def __init__(self, pool: asyncpg.Pool, waiting: int, grown: Callable[[int, int], None]) -> None:
+        """`waiting`: most writes in the queue; `grown` is told the newest positions of the feeds after a commit."""
         self._pool = pool
         self._queue: asyncio.Queue[_Waiting | None] = asyncio.Queue(waiting)
         self._grown = grown
@@ -238,7 +262,7 @@ class PostgresWriter:
             for each in group:
                 each.settle(error)
             return []
-        self._grown(newest)
+        self._grown(*newest)
         for each in noted:
             each.settle()
         return apart
@@ -252,5 +276,5 @@ class PostgresWriter:
         except Exception as error:
             each.settle(error)
         else:
-            self._grown(newest)
+            self._grown(*newest)
             each.settle()

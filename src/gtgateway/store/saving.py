@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Protocol
 
 import orjson
@@ -12,9 +13,11 @@ from pydantic import TypeAdapter
 
 from gtgateway.errors import StoreUnavailable
 from gtgateway.model.acknowledgement import Acknowledgement
+from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Finding
 from gtgateway.model.message import Action, Letter, Reading
 from gtgateway.model.outcome import Correction, EarlierAnswer, LetterOutcome, Outcome, Repeat, Verdict
+from gtgateway.model.plan import COPENHAGEN
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import Saved
 
@@ -32,6 +35,23 @@ class Recipient:
 
     name: str
     roles: tuple[str, ...]
+    endpoint: str | None = None  #: where it is sent to; None: the recipient pulls
+    by_sender: bool = False  #: the sender serves it itself
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a delivery is tried."""
+
+    after_start: timedelta  #: after the day that training should start on
+    after_receipt: timedelta  #: where no start is due
+
+    def gives_up_at(self, deadlines: Deadlines | None, received_at: datetime) -> datetime:
+        """At the end of a day in Copenhagen; a plan that comes late is tried as long as one of its last day."""
+        if deadlines is None or deadlines.start_by is None:
+            return received_at + self.after_receipt
+        last = datetime.combine(deadlines.start_by, time.max, COPENHAGEN)
+        return max(last, received_at) + self.after_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,7 @@ class LetterRows:
     document: bytes | None = None
     recipients: Mapping[str, Recipient] | None = None  #: None: no route, whoever was sent the plan before
     by_notification: bool = False  #: the record goes on to be read from the plan's own message
+    give_up_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +98,16 @@ class Transaction(Protocol):
         """Run a query that answers nothing, once for each row."""
         ...
 
+    async def ask_each(self, query: str, *rows: Row) -> Sequence[Sequence[Any]]:
+        """The rows of all answers, of a query that is run once for each row."""
+        ...
+
     def publish(self, entry: Row, delivery: Row | None = None) -> None:
         """Write a feed entry, with its delivery, when its position can be given: as the transaction's last act."""
+        ...
+
+    def tell(self, query: str, event: Row) -> None:
+        """Write an entry of a sender's feed likewise."""
         ...
 
 
@@ -88,6 +117,11 @@ class LostRaceError(Exception):
     def __init__(self, earlier: EarlierAnswer) -> None:
         self.earlier = earlier
         super().__init__(earlier.message_id)
+
+
+def instant(at: datetime) -> str:
+    """As it is kept: texts of one zone sort by time."""
+    return at.astimezone(UTC).isoformat()
 
 
 # --- before the transaction -------------------------------------------------------------------------------------------
@@ -119,11 +153,13 @@ def rows_from(
     key: bytes,
     summary: bytes,
     record_document: Callable[[MunicipalRecord], bytes],
+    patience: Patience,
     packed: Callable[[bytes], bytes] = bytes,
 ) -> MessageRows:
     """Everything that will be written for an outcome; a body only when it was accepted (GOP-DATA-04).
 
-    `packed` compresses the body for a database that does not do it well.
+    `patience` says how long its deliveries are tried; `packed` compresses the body for a database that does not do it
+    well.
     """
     reading, reply, receipt = outcome.reading, outcome.reply, outcome.envelope_receipt
     accepted = outcome.verdict is Verdict.ACCEPTED
@@ -138,7 +174,7 @@ def rows_from(
         "format": reading.format_name or "",
         "verdict": outcome.verdict,
         "repeat": outcome.repeat,
-        "received_at": outcome.received_at.isoformat(),
+        "received_at": instant(outcome.received_at),
         "client": client,
         "content_digest": reading.content_digest,
         "body_digest": reading.digest,
@@ -168,11 +204,11 @@ def rows_from(
     )
     vans = {"sender_id": reading.vans.sender_id, "envelope_id": reading.vans.envelope_id} if reading.vans else None
     letters = tuple(
-        _letter_rows(ordinal, each, reading, message, accepted, key, record_document)
+        _letter_rows(ordinal, each, reading, message, accepted, key, record_document, patience)
         for ordinal, each in enumerate(outcome.letters)
     )
     corrections = tuple(
-        _correction_rows(ordinal, each, reading, message, key, record_document)
+        _correction_rows(ordinal, each, reading, message, key, record_document, patience)
         for ordinal, each in enumerate(outcome.corrections)
     )
     return MessageRows(message, findings, vans, (*letters, *corrections))
@@ -185,10 +221,11 @@ def _correction_rows(
     message: Row,
     key: bytes,
     record_document: Callable[[MunicipalRecord], bytes],
+    patience: Patience,
 ) -> LetterRows:
     """A plan that a notification corrects; what came under the plan's record is the notification, by its own id."""
     of_the_plan = {**message, "sender_gln": correction.sender_gln}
-    rows = _letter_rows(ordinal, correction.letter, reading, of_the_plan, True, key, record_document)
+    rows = _letter_rows(ordinal, correction.letter, reading, of_the_plan, True, key, record_document, patience)
     letter = {
         **rows.letter,
         "letter_id": reading.fhir.message_id if reading.fhir else "",
@@ -216,6 +253,7 @@ def _letter_rows(
     accepted: bool,
     key: bytes,
     record_document: Callable[[MunicipalRecord], bytes],
+    patience: Patience,
 ) -> LetterRows:
     letter = outcome.letter
     row = {
@@ -253,19 +291,24 @@ def _letter_rows(
         plan_version=record.plan_version if record else None,
         document=record_document(record) if record else None,
         recipients=_recipients(outcome),
+        give_up_at=instant(
+            patience.gives_up_at(outcome.deadlines, datetime.fromisoformat(message["received_at"])),
+        ),
     )
 
 
 def _recipients(outcome: LetterOutcome) -> dict[str, Recipient] | None:
-    """Who is sent the plan, by organisation id, in the order of the route."""
+    """Who gets the plan, by organisation id, in the order of the route."""
     if outcome.route is None:
         return None
     recipients: dict[str, Recipient] = {}
     for entry in outcome.route.entries:
-        if entry.deliver:
-            known = recipients.get(entry.organisation.id)
+        if entry.deliver or entry.by_sender:
+            organisation = entry.organisation
+            known = recipients.get(organisation.id)
             roles = (*(known.roles if known else ()), str(entry.role))
-            recipients[entry.organisation.id] = Recipient(entry.organisation.name, roles)
+            by_sender = entry.by_sender and (known is None or known.by_sender)
+            recipients[organisation.id] = Recipient(organisation.name, roles, organisation.endpoint, by_sender)
     return recipients
 
 
@@ -300,8 +343,8 @@ async def write_message(db: Transaction, rows: MessageRows, *, supersede: bool) 
             # Also a copy for nobody that we know waits: its plan may stay away.
             await db.put("insert_waiting_copy", *({**waiting, "organisation": each} for each in letter.served or ("",)))
             await end_waiting(db, head["received_at"])
-    event = {"sender_gln": head["sender_gln"], "message": message, "kind": "answered", "detail": None}
-    await db.put("insert_message_event", event)
+    event = {"sender_gln": head["sender_gln"], "message": message, "at": head["received_at"]}
+    db.tell("insert_message_event", {**event, "kind": "answered"})
     return Saved(head["message_id"], tuple(records))
 
 
@@ -338,6 +381,8 @@ async def _keep_plan(
     action = letter.letter["action"]
     letter_id, received_at = letter.letter["letter_id"], head["received_at"]
     had: set[str] = set()
+    waited: dict[str, str] = {}
+    source = (message, letter_id)
     if action == Action.NEW:
         plan_key = await db.insert("insert_plan", plan)
         if plan_key is None:
@@ -350,7 +395,7 @@ async def _keep_plan(
         found = await db.ask("plan_to_change", plan)
         if not found:
             raise StoreUnavailable("The plan to change is not stored.")
-        ((plan_key, version, record, record_id, record_version),) = found
+        ((plan_key, version, record, record_id, record_version, *kept_source),) = found
         state = "withdrawn" if action == Action.WITHDRAWAL else "active"
         version, record_version = version + 1, record_version + 1
         if letter.plan_version not in (None, version):
@@ -358,36 +403,73 @@ async def _keep_plan(
         place = {"plan": plan_key, "message": message, "letter_id": letter_id}
         await db.put("update_plan", {**plan, **place, "state": state, "version": version})
         change = {"record": record, "version": record_version, "state": state, "document": letter.document}
-        source = {"message": None, "letter_id": None} if letter.by_notification else place
-        await db.put("update_record", {**source, **change})
+        if letter.by_notification:
+            source = tuple(kept_source)
+        await db.put("update_record", {**change, "message": source[0], "letter_id": source[1]})
         had = {organisation for (organisation,) in await db.ask("access", change)}
-        await db.put("cancel_deliveries", {**place, "updated_at": received_at})
+        cancelled = await db.ask("cancel_deliveries", {**place, "updated_at": received_at})
+        for organisation, since in cancelled:
+            waited[organisation] = min(since, waited.get(organisation, since))
+        if action == Action.WITHDRAWAL:
+            withdrawn = {"sender_gln": plan["sender_gln"], "message": kept_source[0], "at": received_at}
+            db.tell("insert_message_event", {**withdrawn, "kind": "withdrawn"})
     await db.put("insert_plan_version", {**place, "version": version, "action": action, "received_at": received_at})
-    delivery = {**place, "record": record, "plan_version": version, "updated_at": received_at}
-    await _send(db, letter, delivery, record_version, had)
+    delivery = {
+        "record": record,
+        "plan": plan_key,
+        "plan_version": version,
+        "updated_at": received_at,
+        "source": source[0],
+        "source_letter": source[1],
+        "give_up_at": letter.give_up_at,
+    }
+    await _send(db, letter, delivery, record_version, had, waited)
     return record_id, record
 
 
-async def _send(db: Transaction, letter: LetterRows, delivery: Row, version: int, had: Set[str]) -> None:
-    """Access, feed entries and deliveries of a plan version for everybody that gains, keeps or loses it."""
+async def _send(
+    db: Transaction, letter: LetterRows, delivery: Row, version: int, had: Set[str], waited: Mapping[str, str]
+) -> None:
+    """Access, feed entries and deliveries of a plan version for everybody that gains, keeps or loses it.
+
+    `waited`: since when those have waited whose delivery of the version before was cancelled.
+    """
     recipients = letter.recipients
     if recipients is None:  # a withdrawal without a route reaches whoever has the plan
         recipients = {
-            organisation: Recipient(name, tuple(orjson.loads(roles)))
-            for organisation, name, roles in await db.ask("last_recipients", delivery)
+            organisation: Recipient(name, tuple(orjson.loads(roles)), endpoint)
+            for organisation, name, roles, endpoint in await db.ask("last_recipients", delivery)
         }
     entry = {"record": delivery["record"], "version": version}
     for organisation in sorted(had - recipients.keys()):
         await db.put("end_access", {**entry, "organisation": organisation})
         db.publish({**entry, "organisation": organisation, "change": "access_ended"})
     await db.put("grant_access", *({**entry, "organisation": organisation} for organisation in recipients))
-    kept = "withdrawn" if letter.letter["action"] == Action.WITHDRAWAL else "corrected"
+    withdrawal = letter.letter["action"] == Action.WITHDRAWAL
+    reached = {each for (each,) in await db.ask("recipients_reached", delivery)} if withdrawal else set()
+    kept = "withdrawn" if withdrawal else "corrected"
+    at = delivery["updated_at"]
     for organisation, recipient in recipients.items():
-        change = kept if organisation in had else "new"
-        roles = orjson.dumps(recipient.roles).decode()
+        if recipient.by_sender:
+            state, reason = "served_by_sender", None
+        elif withdrawal and organisation not in reached:
+            state, reason = "cancelled", "never_sent"
+        else:
+            state, reason = "pending", None
         db.publish(
-            {**entry, "organisation": organisation, "change": change},
-            {**delivery, "organisation": organisation, "organisation_name": recipient.name, "roles": roles},
+            {**entry, "organisation": organisation, "change": kept if organisation in had else "new"},
+            {
+                **delivery,
+                "organisation": organisation,
+                "organisation_name": recipient.name,
+                "roles": orjson.dumps(recipient.roles).decode(),
+                "state": state,
+                "reason": reason,
+                "endpoint": recipient.endpoint,
+                "message_uuid": str(uuid.uuid4()),
+                "since": waited.get(organisation, at),
+                "next_at": at if state == "pending" and recipient.endpoint else None,
+            },
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,13 +82,16 @@ class SqliteStore(SqlArchive):
             self._owner = None
 
     async def _read(self, query: str, /, **values: Any) -> list[tuple[Any, ...]]:
-        return self._fetch(query, values)
+        return self._fetch(SQL[query], values)
 
-    def _fetch(self, query: str, values: Row) -> list[tuple[Any, ...]]:
+    async def _find(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return self._fetch(sql, values)
+
+    def _fetch(self, sql: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         if self._reader is None:
             raise StoreUnavailable("It is not open.")
         try:
-            return self._reader.execute(SQL[query], values).fetchall()
+            return self._reader.execute(sql, values).fetchall()
         except apsw.Error as error:
             raise as_gateway_error(error) from error
 
@@ -98,9 +101,9 @@ class SqliteStore(SqlArchive):
         return await self._writer.write(lambda db: _at_once(job(SqliteTransaction(db))))
 
     def _committed(self) -> None:
-        self._grow(self._fetch("newest", {})[0][0])
+        self._grow(*self._fetch(SQL["newest"], {})[0])
 
-    def _several(self, values: Collection[str]) -> str:
+    def _several(self, values: Collection[str] | Collection[int]) -> str:
         return orjson.dumps(sorted(values)).decode()
 
 
@@ -123,10 +126,16 @@ class SqliteTransaction:
     async def put(self, query: str, *rows: Row) -> None:
         self._db.executemany(SQL[query], rows)
 
+    async def ask_each(self, query: str, *rows: Row) -> list[tuple[Any, ...]]:
+        return self._db.executemany(SQL[query], rows).fetchall()
+
     def publish(self, entry: Row, delivery: Row | None = None) -> None:
         position = self._insert("insert_feed_entry", entry)  # nobody can pass: the write lock is held
         if delivery is not None:
             self._db.execute(SQL["insert_delivery"], {**delivery, "position": position})
+
+    def tell(self, query: str, event: Row) -> None:
+        self._db.execute(SQL[query], {**event, "id": None})
 
 
 def _at_once(work: Awaitable[T]) -> T:

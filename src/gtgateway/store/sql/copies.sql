@@ -20,7 +20,7 @@ WHERE record IS NULL AND message IN (SELECT message FROM waiting_copy);
 
 -- name: serve_copies
 -- Whoever was sent a copy by the sender needs no other of that version.
-UPDATE delivery SET state = 'served_by_sender', updated_at = :updated_at
+UPDATE delivery SET state = 'served_by_sender', updated_at = :updated_at, next_at = NULL
 WHERE state NOT IN ('delivered', 'cancelled') AND id IN (
     SELECT served.id
     FROM waiting_copy

@@ -70,7 +70,17 @@ INSERT INTO finding (message, ordinal, letter_id, rule, severity, layer, path)
 VALUES (:message, :ordinal, :letter_id, :rule, :severity, :layer, :path);
 
 -- name: insert_message_event
-INSERT INTO message_event (sender_gln, message, kind, detail) VALUES (:sender_gln, :message, :kind, :detail);
+INSERT INTO message_event (position, sender_gln, message, kind, at) VALUES (:id, :sender_gln, :message, :kind, :at);
+
+-- name: insert_delivery_event
+-- What became of a delivery, told to the plan's sender.
+INSERT INTO message_event (position, sender_gln, message, kind, at, organisation, organisation_name, reason, detail)
+SELECT CAST(:id AS bigint), plan.sender_gln, plan_version.message, :kind, :at, organisation, organisation_name,
+    :reason, :detail
+FROM delivery
+JOIN plan ON plan.id = delivery.plan
+JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
+WHERE delivery.id = :delivery;
 
 -- name: message
 SELECT id, sender_gln, receiver_gln, format, verdict, received_at, envelope_id, content_digest, body_digest, client, summary
@@ -100,18 +110,6 @@ WHERE message_id = :message_id AND receipt_status IS NOT NULL;
 
 -- name: body
 SELECT body FROM message WHERE message_id = :message_id;
-
--- name: attempt_of_receipt
--- The delivery attempt whose envelope a receipt quotes.
-SELECT id FROM attempt WHERE envelope_id = :envelope_id;
-
--- name: insert_receipt
-INSERT INTO receipt (
-    body_digest, envelope_id, letter_ids, sender_gln, receiver_gln, positive, refuse_code, received_at, client, attempt
-) VALUES (
-    :body_digest, :envelope_id, :letter_ids, :sender_gln, :receiver_gln, :positive, :refuse_code, :received_at, :client,
-    :attempt
-) ON CONFLICT DO NOTHING;
 
 -- name: insert_meta
 INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO NOTHING;

@@ -22,13 +22,14 @@ SELECT coalesce(max((
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE organisation = ANY (:organisations::text[]) AND position <= :position
-    AND state IN ('pending', 'sent') AND state = :before
+    AND state IN ('pending', 'claimed', 'inflight', 'sent') AND state = :before AND endpoint IS NULL
 );
 
 -- name: move_deliveries
 UPDATE delivery SET state = :after, updated_at = :at
 WHERE organisation = ANY (:organisations::text[]) AND position <= :position
-AND state IN ('pending', 'sent') AND state = :before;
+AND state IN ('pending', 'claimed', 'inflight', 'sent') AND state = :before AND endpoint IS NULL
+RETURNING id;
 
 -- name: move_pull_cursors
 INSERT INTO pull_cursor (organisation, position, moved_at)
@@ -46,7 +47,7 @@ SELECT EXISTS (
 
 -- name: plan_to_change
 -- Locked until the commit: another process may be changing it.
-SELECT plan.id, plan.version, record.id, record.record_id, record.version
+SELECT plan.id, plan.version, record.id, record.record_id, record.version, record.message, record.letter_id
 FROM plan JOIN record ON record.plan = plan.id
 WHERE sender_gln = :sender_gln AND plan_id = :plan_id
 FOR UPDATE;
@@ -58,9 +59,75 @@ SELECT nextval('row_id') FROM generate_series(1, :count);
 -- The lock holds until the commit: nobody else gets a position before these can be read.
 SELECT nextval('feed_position') FROM pg_advisory_xact_lock(:lock), generate_series(1, :count);
 
--- name: announce_feed
-SELECT pg_notify('feed', :newest);
+-- name: announce
+SELECT pg_notify('feed', :newest), pg_notify('events', :newest_event);
 
 -- name: unsafe_settings
 -- Settings of the server under which a commit is reported before it is on the disk.
 SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off';
+
+-- name: due_endpoints
+-- End-points for which something is due.
+SELECT asking.endpoint FROM unnest(:endpoints::text[]) AS asking (endpoint)
+WHERE EXISTS (
+    SELECT 1 FROM delivery
+    WHERE delivery.endpoint = asking.endpoint AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+        AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+    )
+);
+
+-- name: next_due
+SELECT min((
+    SELECT next_at FROM delivery
+    WHERE delivery.endpoint = asking.endpoint AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent')
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+        AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+    )
+    ORDER BY next_at LIMIT 1
+)) FROM unnest(:endpoints::text[]) AS asking (endpoint);
+
+-- name: due
+-- What is due for an end-point, oldest first, and no version of a plan whose earlier one is unsettled.
+-- Others that claim at the same time pass over it.
+SELECT delivery.id, delivery.message_uuid, delivery.endpoint, delivery.organisation, record.record_id, plan.plan_id,
+    plan.sender_gln, delivery.plan_version, plan_version.action, message.message_id, delivery.source_letter,
+    message.received_at, plan.discharged_on, delivery.roles, delivery.attempts, delivery.resends, delivery.give_up_at,
+    CASE delivery.state WHEN 'claimed' THEN claimed_from ELSE delivery.state END IN ('inflight', 'sent') AS ambiguous
+FROM delivery
+JOIN record ON record.id = delivery.record
+JOIN plan ON plan.id = delivery.plan
+JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
+JOIN message ON message.id = delivery.source
+WHERE delivery.endpoint = :endpoint AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+AND NOT EXISTS (
+    SELECT 1 FROM delivery AS earlier
+    WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+    AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+)
+ORDER BY next_at, delivery.id LIMIT :slots FOR UPDATE OF delivery SKIP LOCKED;
+
+-- name: events
+-- Entries after a position for any of the senders, in the order of commits.
+SELECT position, message_id, kind, event.at, organisation, organisation_name, reason, detail
+FROM unnest(:sender_glns::text[]) AS asking
+CROSS JOIN LATERAL (
+    SELECT * FROM message_event WHERE sender_gln = asking AND position > :after ORDER BY position LIMIT :limit
+) AS event
+JOIN message ON message.id = event.message
+ORDER BY position LIMIT :limit;
+
+-- name: records_of_messages
+SELECT letter.message, record_id
+FROM letter JOIN record ON record.id = letter.record
+WHERE letter.message = ANY (:messages::bigint[]) ORDER BY letter.message, ordinal;
+
+-- name: states_of_messages
+SELECT plan_version.message, delivery.state, count(*)
+FROM plan_version
+JOIN delivery ON delivery.plan = plan_version.plan AND delivery.plan_version = plan_version.version
+WHERE plan_version.message = ANY (:messages::bigint[]) GROUP BY 1, 2;

@@ -23,13 +23,14 @@ SELECT coalesce(max((
 SELECT EXISTS (
     SELECT 1 FROM delivery
     WHERE organisation IN (SELECT value FROM json_each(:organisations)) AND position <= :position
-    AND state IN ('pending', 'sent') AND state = :before
+    AND state IN ('pending', 'claimed', 'inflight', 'sent') AND state = :before AND endpoint IS NULL
 );
 
 -- name: move_deliveries
 UPDATE delivery SET state = :after, updated_at = :at
 WHERE organisation IN (SELECT value FROM json_each(:organisations)) AND position <= :position
-AND state IN ('pending', 'sent') AND state = :before;
+AND state IN ('pending', 'claimed', 'inflight', 'sent') AND state = :before AND endpoint IS NULL
+RETURNING id;
 
 -- name: move_pull_cursors
 INSERT INTO pull_cursor (organisation, position, moved_at)
@@ -46,6 +47,76 @@ SELECT EXISTS (
 );
 
 -- name: plan_to_change
-SELECT plan.id, plan.version, record.id, record.record_id, record.version
+SELECT plan.id, plan.version, record.id, record.record_id, record.version, record.message, record.letter_id
 FROM plan JOIN record ON record.plan = plan.id
 WHERE sender_gln = :sender_gln AND plan_id = :plan_id;
+
+-- name: due_endpoints
+-- End-points for which something is due.
+SELECT asking.value FROM json_each(:endpoints) AS asking
+WHERE EXISTS (
+    SELECT 1 FROM delivery
+    WHERE delivery.endpoint = asking.value AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+        AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+    )
+);
+
+-- name: next_due
+SELECT min((
+    SELECT next_at FROM delivery
+    WHERE delivery.endpoint = asking.value AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent')
+    AND NOT EXISTS (
+        SELECT 1 FROM delivery AS earlier
+        WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+        AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+    )
+    ORDER BY next_at LIMIT 1
+)) FROM json_each(:endpoints) AS asking;
+
+-- name: due
+-- What is due for an end-point, oldest first, and no version of a plan whose earlier one is unsettled.
+-- The write lock is held: nobody else claims.
+SELECT delivery.id, delivery.message_uuid, delivery.endpoint, delivery.organisation, record.record_id, plan.plan_id,
+    plan.sender_gln, delivery.plan_version, plan_version.action, message.message_id, delivery.source_letter,
+    message.received_at, plan.discharged_on, delivery.roles, delivery.attempts, delivery.resends, delivery.give_up_at,
+    CASE delivery.state WHEN 'claimed' THEN claimed_from ELSE delivery.state END IN ('inflight', 'sent') AS ambiguous
+FROM delivery
+JOIN record ON record.id = delivery.record
+JOIN plan ON plan.id = delivery.plan
+JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
+JOIN message ON message.id = delivery.source
+WHERE delivery.endpoint = :endpoint AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+AND NOT EXISTS (
+    SELECT 1 FROM delivery AS earlier
+    WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+    AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+)
+ORDER BY next_at, delivery.id LIMIT :slots;
+
+-- name: events
+-- Entries after a position for any of the senders, in the order of commits.
+SELECT position, message_id, kind, at, organisation, organisation_name, reason, detail
+FROM json_each(:sender_glns) AS asking
+JOIN message_event ON position IN (
+    SELECT position FROM message_event
+    WHERE sender_gln = asking.value AND position > :after ORDER BY position LIMIT :limit
+)
+JOIN message ON message.id = message_event.message
+ORDER BY position LIMIT :limit;
+
+-- name: records_of_messages
+SELECT letter.message, record_id
+FROM json_each(:messages) AS hit
+JOIN letter ON letter.message = hit.value
+JOIN record ON record.id = letter.record
+ORDER BY letter.message, ordinal;
+
+-- name: states_of_messages
+SELECT plan_version.message, delivery.state, count(*)
+FROM json_each(:messages) AS hit
+JOIN plan_version ON plan_version.message = hit.value
+JOIN delivery ON delivery.plan = plan_version.plan AND delivery.plan_version = plan_version.version
+GROUP BY 1, 2;
