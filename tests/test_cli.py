@@ -169,6 +169,7 @@ def test_migrate_makes_the_archive(run, tmp_path: Path, monkeypatch: pytest.Monk
         (["serve"], "GTGATEWAY_DIRECTORY"),
         (["serve", "--workers", "2", "--dev"], "--workers above 1 needs"),
         (["serve", "--dev", "--host", "0.0.0.0"], "loopback"),
+        (["deliver"], "belongs to one process"),
     ],
 )
 def test_serve_refuses_what_cannot_be_right(

@@ -31,8 +31,10 @@ MAY_IMPORT = {
     "security": {"security", "routing", "model", "errors"},
 }
 EDGES = {
-    "api": {"acknowledgements", "api", "bootstrap", "catalogue", "convert", "errors", "logs", "lookup", "mappers"}
-    | {"model", "pipeline", "receive", "routing", "security", "store"},
+    "delivery": {"acknowledgements", "delivery", "errors", "logs", "mappers", "model", "parsers", "pipeline"}
+    | {"reading_pool", "routing", "security", "store"},
+    "api": {"acknowledgements", "api", "bootstrap", "catalogue", "convert", "delivery", "errors", "logs", "lookup"}
+    | {"mappers", "model", "pipeline", "receive", "routing", "security", "store"},
     "pipeline": {"acknowledgements", "law", "mappers", "model", "parsers", "residence", "routing", "validators"},
 }
 

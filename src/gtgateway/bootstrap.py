@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gtgateway.delivery.alarms import Alarms
 from gtgateway.delivery.schedule import Schedule
@@ -164,7 +164,13 @@ def post_room_from(gateway: Gateway) -> PostRoom:
 def store_from(settings: Settings) -> Store:
     """The archive of GTGATEWAY_STORE. Raises ConfigurationError for one that is not known."""
     scheme, _, path = settings.store.partition("://")
-    keeping = {"record_document": record_document, "summary_document": summary_document, "queue": settings.queue}
+    keeping: dict[str, Any] = {
+        "record_document": record_document,
+        "summary_document": summary_document,
+        "queue": settings.queue,
+        "give_up_days_after_start": settings.delivery_give_up_days_after_start,
+        "give_up_days": settings.delivery_give_up_days,
+    }
     if scheme == "postgresql":
         return PostgresStore(settings.store, connections=settings.connections, pooler=settings.pooler, **keeping)
     if scheme == "sqlite" and len(path) > 1 and path.startswith("/"):

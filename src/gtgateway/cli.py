@@ -100,6 +100,20 @@ def serve(
     )
 
 
+@cli.command()
+def deliver() -> None:
+    """A delivery worker of its own, beside `serve` with GTGATEWAY_DELIVER=false."""
+    import asyncio
+
+    from gtgateway.worker import deliver_until_stopped
+
+    settings = load_settings()
+    if settings.store.startswith("sqlite"):
+        fail("The embedded store belongs to one process: a separate deliver needs GTGATEWAY_STORE=postgresql://….")
+    configure_logs(readable=False)
+    asyncio.run(deliver_until_stopped(gateway_from(settings, serving=False)))
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
