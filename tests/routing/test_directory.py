@@ -41,6 +41,11 @@ def entry(id: str, kind: str = "hospital", **fields: object) -> str:
     return "\n".join(["[[organisations]]", f'id = "{id}"', f'kind = "{kind}"', f'name = "{id.title()}"', *lines, ""])
 
 
+def endpoint(id: str, **fields: object) -> str:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in ({"url": "https://eksempel.dk/in"} | fields).items()]
+    return "\n".join(["[[endpoints]]", f'id = "{id}"', *lines, ""])
+
+
 def found(organisation: Organisation | None) -> str | None:
     return organisation.id if organisation else None
 
@@ -322,3 +327,52 @@ def test_delegation(tmp_path: Path) -> None:
     nord, skagen, hals = directory.all
     assert directory.delegated(nord, skagen)
     assert not directory.delegated(nord, hals)
+
+
+# --- who can be sent to -----------------------------------------------------------------------------------------------
+def test_nobody_of_the_sample_directory_is_sent_to(directory: Directory) -> None:
+    assert directory.endpoints == {}
+    assert {each.endpoint for each in directory.all} == {None}
+    assert {each.receives for each in directory.unreachable} == {Receives.GGOP, Receives.XDIS91}
+
+
+def test_units_have_the_end_point_of_the_nearest_above(tmp_path: Path) -> None:
+    directory = loaded(
+        tmp_path,
+        entry("house", endpoint="one", receives="ggop")
+        + entry("ward", parent="house", receives="fhir")
+        + entry("room", parent="ward", receives="ggop", endpoint="two")
+        + entry("bed", parent="room", receives="ggop")
+        + entry("archive", parent="house")
+        + endpoint("one")
+        + endpoint("two"),
+    )
+    assert {each.id: each.endpoint for each in directory.all} == {
+        "house": "one",
+        "ward": "one",
+        "room": "two",
+        "bed": "two",
+        "archive": None,  # it pulls
+    }
+    assert directory.unreachable == ()
+
+
+def test_the_operator_carries_what_has_no_end_point_of_its_own(tmp_path: Path) -> None:
+    directory = loaded(
+        tmp_path,
+        entry("gp", "gp", receives="xdis91", vans=True)
+        + entry("bare", "gp", receives="xdis91")
+        + entry("own", receives="ggop", vans=True, endpoint="direct")
+        + entry("unit", receives="ggop", vans=True, parent="own")
+        + entry("pulls", vans=True)
+        + endpoint("operator", default_for="vans")
+        + endpoint("direct"),
+    )
+    assert {each.id: each.endpoint for each in directory.all} == {
+        "gp": "operator",
+        "bare": None,
+        "own": "direct",
+        "unit": "direct",
+        "pulls": None,
+    }
+    assert [each.id for each in directory.unreachable] == ["bare"]

@@ -16,7 +16,7 @@ from gtgateway.law.governing import govern
 from gtgateway.law.orders import Orders
 from gtgateway.model.identifiers import Identifier, IdentifierKind
 from gtgateway.model.plan import Consent, Level, Party, Patient, PlanType, RehabilitationPlan
-from gtgateway.model.route import Evidence, Organisation, OrganisationKind, Residence, Role, Route
+from gtgateway.model.route import Evidence, Organisation, OrganisationKind, Residence, Role, Route, RouteEntry
 from gtgateway.residence.evidence import find_residence
 from gtgateway.routing.directory import Directory
 from gtgateway.routing.route import route
@@ -50,11 +50,13 @@ def routed(
     home: str | None = "0461",
     received_on: date | None = None,
     directory: Directory = DIRECTORY,
+    *,
+    gp_is_copied: bool = False,
 ) -> Route:
     received_on = received_on or plan.discharged_on or BEFORE
     governing = govern(plan, received_on, ORDERS)
     residence = find_residence(plan, directory, governing.day, home, {}) if home else Residence()
-    return route(plan, governing, directory, residence, received_on)
+    return route(plan, governing, directory, residence, received_on, gp_is_copied=gp_is_copied)
 
 
 def rows(route: Route) -> list[tuple[str, str, str, bool, int | None]]:
@@ -406,6 +408,65 @@ def test_sender_that_is_no_hospital() -> None:
     assert result.sender
     assert result.sender.kind is OrganisationKind.PROVIDER
     assert routed(plan(Level.ALMEN, sender=UNKNOWN)).sender is None
+
+
+# --- senders that serve their copy receivers --------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def copying(tmp_path_factory: pytest.TempPathFactory) -> Directory:
+    """The sample directory, where the hospital above the sender sends copies itself."""
+    folder = tmp_path_factory.mktemp("copying")
+    shutil.copytree(packaged("samples", "directory"), folder, dirs_exist_ok=True)
+    hospitals = folder / "hospitals.toml"
+    text = hospitals.read_text("utf-8")
+    hospitals.write_text(text.replace('id = "ouh",', 'id = "ouh", sends_copies = true,'), "utf-8")
+    return Directory.load(folder)
+
+
+def served_by(route: Route) -> dict[str, str]:
+    return {each.organisation.id: "sender" if each.by_sender else "us" for each in route.entries if _served(each)}
+
+
+def _served(entry: RouteEntry) -> bool:
+    assert not (entry.deliver and entry.by_sender)
+    return entry.deliver or entry.by_sender
+
+
+def test_copy_receivers_that_the_message_names_are_served_by_the_sender(copying: Directory) -> None:
+    named = plan(Level.SPECIALISERET, receiver=HOSPITAL, copy_receivers=(ODENSE, AARHUS))
+    result = routed(named, directory=copying, gp_is_copied=True)
+    assert served_by(result) == {
+        "ouh-rehabilitering": "us",
+        "odense-kommune": "sender",
+        "laegehuset-odense-midtby": "sender",
+    }
+    assert ids(result.recipients) == ["ouh-rehabilitering"]
+    assert [label.split(",")[0] for label in result.unlisted] == [AARHUS.label]
+    # FHIR tells who the GP is, not that it gets a copy
+    assert served_by(routed(named, directory=copying))["laegehuset-odense-midtby"] == "us"
+    # whoever does not send copies has them sent
+    assert set(served_by(routed(named, gp_is_copied=True)).values()) == {"us"}
+
+
+def test_the_receiver_and_whoever_is_not_named_are_always_served_by_us(copying: Directory) -> None:
+    twice = plan(Level.SPECIALISERET, receiver=HOSPITAL, copy_receivers=(HOSPITAL,))
+    assert served_by(routed(twice, directory=copying)) == {
+        "ouh-rehabilitering": "us",
+        "odense-kommune": "us",
+        "laegehuset-odense-midtby": "us",
+    }
+
+
+def test_whom_the_order_does_not_let_have_it_is_not_served_by_the_sender_either(copying: Directory) -> None:
+    region = party("region-syddanmark")
+    result = routed(plan(Level.SPECIALISERET, AFTER, receiver=HOSPITAL, copy_receivers=(region,)), directory=copying)
+    assert [(each.deliver, each.by_sender) for each in result.entries if each.kind == "region"] == [(False, False)]
+    assert "region-syddanmark" not in served_by(result)
+
+
+def test_other_hospitals_do_not_send_copies(copying: Directory) -> None:
+    sender = party("sygehus-trekanten-terapi")
+    result = routed(plan(Level.ALMEN, sender=sender, receiver=HOSPITAL, copy_receivers=(ODENSE,)), directory=copying)
+    assert served_by(result)["odense-kommune"] == "us"
 
 
 # --- what always holds ------------------------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ class Outgoing:
     envelope_id: str = ""  #: Bundle.id or Envelope/Identifier, new in each try
     vans_id: str | None = None  #: VANSEnvelope/EnvelopeIdentifier
     receipt_due: bool = True  #: False only where the receiver's format knows none
+    message_id: str | None = None  #: FHIR: MessageHeader.id, which an acknowledgement quotes
 
 
 class Trouble(StrEnum):

@@ -1,27 +1,30 @@
 """The organisation directory: who is who, by which number, on which day, and what each one takes.
 
-Read once from TOML (one file, or every `*.toml` of a folder); each entry of `organisations` is one `Entry`. Look-ups
-are dictionary look-ups. Entries have validity dates: a region that ended is followed by its successor.
+Read once from TOML (one file, or every `*.toml` of a folder); each entry of `organisations` is one `Entry`, each of
+`endpoints` one `EndpointEntry`. Look-ups are dictionary look-ups. Entries have validity dates: a region that ended is
+followed by its successor.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gtgateway.data import packaged
 from gtgateway.errors import ConfigurationError
+from gtgateway.model.delivery import Endpoint
 from gtgateway.model.identifiers import Identifier, IdentifierKind, kommunekode
 from gtgateway.model.plan import Party
 from gtgateway.model.route import Organisation, OrganisationKind, Receives
+from gtgateway.routing.endpoints import EndpointEntry, Handle, endpoint_of
 
 #: Kinds of identifier that name an organisation, in the order in which `resolve` asks.
 _NAMING = (
@@ -42,7 +45,8 @@ _WORD = re.compile(r"\w+")
 #: Words that follow the name of a municipality.
 _MUNICIPALITY = frozenset({"kommune", "kommunes", "regionskommune"})
 
-Handle = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Entry(BaseModel):
@@ -70,6 +74,9 @@ class Entry(BaseModel):
     )
     receives: Receives = Receives.PULL
     vans: bool = False
+    endpoint: Handle | None = Field(
+        None, description="Id of the end-point that its messages go to; units have their parent's."
+    )
     special_hospital: bool = False
     telephone: str | None = None
     email: str | None = None
@@ -89,6 +96,7 @@ class Directory:
     """Every organisation we know; made by `Directory.load`. `day` None asks for the latest entry of any day."""
 
     all: tuple[Organisation, ...]
+    endpoints: Mapping[str, Endpoint]  #: by id
     _by_id: Mapping[str, Organisation]
     _by_identifier: Mapping[tuple[IdentifierKind, str], tuple[Organisation, ...]]
     _above: Mapping[str, tuple[Organisation, ...]]
@@ -104,13 +112,18 @@ class Directory:
         """The directory in a TOML file or a folder of them; None: the packaged sample directory.
 
         Raises ConfigurationError that names every fault: unreadable files, impossible entries, ids and identifiers
-        used twice at the same time, unknown parents and regions, circles.
+        used twice at the same time, unknown parents, regions and end-points, circles, end-points without their secrets.
         """
-        entries, faults = _read(packaged("samples", "directory") if path is None else path)
-        faults += _faults(entries)
+        stated = _read(packaged("samples", "directory") if path is None else path)
+        faults = [*stated.faults, *_faults(stated.organisations), *_endpoint_faults(stated)]
         if faults:
             raise ConfigurationError("Organisation directory: " + "; ".join(faults) + ".")
-        return _index(entries)
+        return _index(stated)
+
+    @property
+    def unreachable(self) -> tuple[Organisation, ...]:
+        """Those that take messages but have no end-point: they can only pull."""
+        return tuple(each for each in self.all if each.receives is not Receives.PULL and each.endpoint is None)
 
     def by_id(self, id: str) -> Organisation | None:
         """The organisation with a handle."""
@@ -247,28 +260,60 @@ def _short(name: str) -> str:
 
 
 # --- Loading ----------------------------------------------------------------------------------------------------------
-def _read(path: Path) -> tuple[list[Entry], list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What the files say, as far as each entry can be read alone."""
+
+    organisations: list[Entry]
+    endpoints: list[tuple[EndpointEntry, Endpoint | None]]  #: None: it cannot be used, as `faults` say
+    faults: list[str]
+
+
+def _read(path: Path) -> _Stated:
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    entries: list[Entry] = []
-    faults: list[str] = [] if files else [f"{path} holds no TOML file"]
+    stated = _Stated([], [], [] if files else [f"{path} holds no TOML file"])
     for file in files:
         try:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            faults.append(f"{file.name} cannot be read ({error})")
+            stated.faults.append(f"{file.name} cannot be read ({error})")
             continue
-        faults += [f"{file.name}: unknown table {name}" for name in content if name != "organisations"]
-        stated = content.get("organisations", [])
-        for number, row in enumerate(stated if isinstance(stated, list) else [stated], 1):
-            try:
-                entries.append(Entry.model_validate(row))
-            except ValidationError as error:
-                name = row.get("id", f"entry {number}") if isinstance(row, dict) else f"entry {number}"
-                faults += [
-                    f"{file.name}, {name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-                    for fault in error.errors()
-                ]
-    return entries, faults
+        tables = ("organisations", "endpoints")
+        stated.faults.extend(f"{file.name}: unknown table {name}" for name in content if name not in tables)
+        stated.organisations.extend(_entries(Entry, content, "organisations", file, stated.faults))
+        for entry in _entries(EndpointEntry, content, "endpoints", file, stated.faults):
+            made = endpoint_of(entry, file.parent)
+            if isinstance(made, list):
+                stated.faults.extend(f"{file.name}, {fault}" for fault in made)
+            stated.endpoints.append((entry, made if isinstance(made, Endpoint) else None))
+    return stated
+
+
+def _entries(
+    model: type[Model], content: Mapping[str, Any], table: str, file: Path, faults: list[str]
+) -> Iterator[Model]:
+    """The readable entries of a table; what is wrong with the others is added to the faults."""
+    rows = content.get(table, [])
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+        try:
+            yield model.model_validate(row)
+        except ValidationError as error:
+            name = row.get("id", f"entry {number}") if isinstance(row, dict) else f"entry {number}"
+            faults.extend(
+                f"{file.name}, {name}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            )
+
+
+def _endpoint_faults(stated: _Stated) -> Iterator[str]:
+    """What is wrong with end-points, taken together and with the organisations."""
+    times = Counter(entry.id for entry, _ in stated.endpoints)
+    yield from (f"{id}: the id is used for {count} end-points" for id, count in times.items() if count > 1)
+    defaults = [entry.id for entry, _ in stated.endpoints if entry.default_for]
+    if len(defaults) > 1:
+        yield f"{' and '.join(defaults)}: only one end-point can be the default for vans"
+    for entry in stated.organisations:
+        if entry.endpoint is not None and entry.endpoint not in times:
+            yield f"{entry.id}: endpoint {entry.endpoint} is not in the directory"
 
 
 def _faults(entries: list[Entry]) -> list[str]:
@@ -336,10 +381,12 @@ def _chain(entry: Entry, field: str, by_id: Mapping[str, Entry]) -> list[Entry]:
     return found
 
 
-def _index(entries: list[Entry]) -> Directory:
-    stated = {entry.id: entry for entry in entries}
-    above = {entry.id: _chain(entry, "parent", stated) for entry in entries}
-    by_id = {entry.id: _organisation(entry, above[entry.id]) for entry in entries}
+def _index(stated: _Stated) -> Directory:
+    entries = stated.organisations
+    by_handle = {entry.id: entry for entry in entries}
+    above = {entry.id: _chain(entry, "parent", by_handle) for entry in entries}
+    operator = next((entry.id for entry, _ in stated.endpoints if entry.default_for), None)
+    by_id = {entry.id: _organisation(entry, above[entry.id], operator) for entry in entries}
     everyone = tuple(by_id.values())
     below: dict[str, set[str]] = {id: {id} for id in by_id}
     for id, line in above.items():
@@ -358,6 +405,7 @@ def _index(entries: list[Entry]) -> Directory:
                 by_name[name] = (*by_name.get(name, ()), organisation)
     return Directory(
         all=everyone,
+        endpoints={endpoint.id: endpoint for _, endpoint in stated.endpoints if endpoint},
         _by_id=by_id,
         _by_identifier=by_identifier,
         _above={id: tuple(by_id[each.id] for each in line) for id, line in above.items()},
@@ -370,7 +418,9 @@ def _index(entries: list[Entry]) -> Directory:
     )
 
 
-def _organisation(entry: Entry, above: list[Entry]) -> Organisation:
+def _organisation(entry: Entry, above: list[Entry], operator: str | None) -> Organisation:
+    """`operator`: the end-point of whatever goes in a VANSEnvelope and has none of its own."""
+    endpoint = next((each.endpoint for each in (entry, *above) if each.endpoint), operator if entry.vans else None)
     return Organisation(
         id=entry.id,
         kind=entry.kind,
@@ -387,6 +437,7 @@ def _organisation(entry: Entry, above: list[Entry]) -> Organisation:
         email=entry.email,
         case=entry.case,
         sends_copies=entry.sends_copies,
+        endpoint=None if entry.receives is Receives.PULL else endpoint,
         local_contact_days=entry.local_contact_days,
         local_start_days=entry.local_start_days,
     )

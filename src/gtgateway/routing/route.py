@@ -16,12 +16,21 @@ from gtgateway.routing.directory import Directory
 
 
 def route(
-    plan: RehabilitationPlan, governing: Governing, directory: Directory, residence: Residence, received_on: date
+    plan: RehabilitationPlan,
+    governing: Governing,
+    directory: Directory,
+    residence: Residence,
+    received_on: date,
+    *,
+    gp_is_copied: bool = False,
 ) -> Route:
     """The lawful recipients of a plan on the day of receipt, with what could not be resolved or must be left out.
 
     A plan without a level has no recipients. Residence is the one of the governing day; its region is here the one
     that has taken over by the day of receipt, since that is where something can be sent.
+
+    A sender that `sends_copies` serves the copy receivers that its message names, and of these none that is also its
+    Receiver. `gp_is_copied`: the format names the GP as one (FHIR tells who the GP is, not that it gets a copy).
     """
     receivers = [(party, _recognised(party, directory, received_on)) for party in plan.receivers]
     choices = _hospitals_named((found for _, found in receivers), directory, received_on)
@@ -31,6 +40,12 @@ def route(
     sender = _sender(plan, directory, received_on)
     resolved = {"municipality": residence.municipality, "region": region, "hospital": hospital, "gp": gp}
     unwanted = _refused(plan, directory, received_on)
+    stated = receivers[0][1] if plan.receiver else None
+    copies = receivers[1:] if plan.receiver else receivers
+    by_sender = set()
+    if _sends_copies(plan, directory, received_on):
+        by_sender = {found.id for found in (*(found for _, found in copies), gp if gp_is_copied else None) if found}
+        by_sender.discard(stated.id if stated else "")
     rows = _rows(plan, governing, directory, residence.municipality, region, received_on)
 
     entries: list[RouteEntry] = []
@@ -44,13 +59,15 @@ def route(
         elif organisation.id in unwanted:
             refused[organisation.id] = organisation.name
         else:
+            copied = row.deliver and organisation.id in by_sender
             entries += (
-                RouteEntry(role, row.kind, organisation, row.deliver, row.basis, row.phase) for role in row.roles
+                RouteEntry(role, row.kind, organisation, row.deliver and not copied, row.basis, row.phase, copied)
+                for role in row.roles
             )
 
     unlisted: tuple[str, ...] = ()
-    if rows and (copies := receivers[1:] if plan.receiver else receivers):
-        served = (entry.organisation for entry in entries if entry.deliver)
+    if rows and copies:
+        served = (entry.organisation for entry in entries if entry.deliver or entry.by_sender)
         # while it is unclear which hospital was chosen, that is what the sender is told, not that one is too many
         unclear = choices if "hospital" in missing else ()
         expected = _related(directory, (*served, *unclear, gp, sender)) | unwanted
@@ -63,7 +80,7 @@ def route(
         sender=sender,
         sender_region=directory.region_of(sender, governing.organisations_on) if sender else None,
         hospital_region=directory.region_of(hospital, governing.organisations_on) if hospital else None,
-        stated_receiver=receivers[0][1] if plan.receiver else None,
+        stated_receiver=stated,
         contact_municipality=(
             directory.municipality_meant(plan.contact_municipality, governing.organisations_on)
             if plan.contact_municipality
@@ -123,6 +140,12 @@ def _sender(plan: RehabilitationPlan, directory: Directory, day: date) -> Organi
     found = directory.resolve(plan.sender, day)
     line = (found, *directory.ancestors(found.id)) if found else ()
     return next((each for each in line if each.is_hospital), found)
+
+
+def _sends_copies(plan: RehabilitationPlan, directory: Directory, day: date) -> bool:
+    """True when the sending unit, or one above it, serves copy receivers itself."""
+    unit = directory.resolve(plan.sender, day)
+    return unit is not None and any(each.sends_copies for each in (unit, *directory.ancestors(unit.id)))
 
 
 def _recognised(party: Party, directory: Directory, day: date) -> Organisation | None:
