@@ -36,6 +36,7 @@ async def with_corrections(outcome: Outcome, gateway: Gateway) -> Outcome:
             await look_up(reading, gateway, plan.received_at),
             stored_plans={letter.head.letter_id: plan.version},
             corrected_from={letter.head.letter_id: plan.discharged_on} if plan.discharged_on else {},
+            rerouted={letter.head.letter_id: plan.rerouted} if plan.rerouted else {},
         )
         stated = replace(letter, action=Action.CORRECTION)
         judged = judge_corrected(stated, reading, day, known, gateway.tools, plan.received_at)

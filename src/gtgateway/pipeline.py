@@ -50,6 +50,7 @@ from gtgateway.parsers.hardened import Limits
 from gtgateway.residence.evidence import Postcodes, find_residence
 from gtgateway.routing.directory import Directory
 from gtgateway.routing.receiver import check_receiver
+from gtgateway.routing.rerouting import rerouted_plan
 from gtgateway.routing.route import route
 from gtgateway.validators.quality import quality
 from gtgateway.validators.registry import Facts, Policy, check_rules
@@ -289,6 +290,9 @@ def _judge_letter(
     version = known.stored_plans.get(letter.head.letter_id, 0)
     letter = replace(letter, action=_action(letter.action, version, reading.format))
     received_on = danish_day(received_at)
+    if (rerouted := known.rerouted.get(letter.head.letter_id)) is not None:
+        plan = rerouted_plan(plan, rerouted, tools.directory, received_on)
+        letter = replace(letter, plan=plan)
     governing = govern(plan, received_on, tools.orders, archive=regard is Regard.ARCHIVE, order_id=order_id)
     recipients, deadlines, legal = _judge_by(governing, plan, letter, reading.format, known, tools, received_at)
     found = (*check_receiver(plan, tools.directory, governing.day, letter.trace), *legal)
@@ -374,15 +378,16 @@ def _judge_by(
 
 
 def judge_corrected(
-    letter: Letter, reading: Reading, discharged_on: date, known: Known, tools: Tools, received_at: datetime
+    letter: Letter, reading: Reading, discharged_on: date | None, known: Known, tools: Tools, received_at: datetime
 ) -> LetterOutcome:
     """A letter judged anew with another discharge date: order, recipients, deadlines and record (GOP-DATE-11).
 
-    `received_at` is the instant of the first receipt, so that lateness does not change. `known.corrected_from` names
-    the date that is corrected where it is not the one in the letter.
+    `discharged_on` None: its own date, with what else is known now (`known.rerouted`). `received_at` is the instant of
+    the first receipt, so that lateness does not change. `known.corrected_from` names the date that is corrected where
+    it is not the one in the letter.
     """
     plan = letter.plan
-    if plan is not None:
+    if plan is not None and discharged_on is not None:
         if plan.discharged_on is not None and not known.corrected_from:
             known = replace(known, corrected_from={letter.head.letter_id: plan.discharged_on})
         plan = with_discharge(plan, reading, discharged_on)

@@ -187,6 +187,10 @@ class Letter:
         return tuple(finding for layer in self.layers for finding in layer.findings)
 
 
+#: The rule under which a chosen hospital may refuse for capacity; a receipt that does so names it in its text.
+CAPACITY_RULE = "GOP-CHOICE-13"
+
+
 @dataclass(frozen=True, slots=True)
 class OriginalRef:
     """What a received receipt points back to."""
@@ -200,6 +204,11 @@ class OriginalRef:
     refuse_text: str | None = None  #: at most 500 characters, for a person
     transient: bool = False  #: not taken for now (FHIR transient-error): to be sent again
     vans: bool = False  #: of the envelope (VANSEnvelope/Receipt): a positive one only says that it was carried
+
+    @property
+    def lacks_capacity(self) -> bool:
+        """A refusal for capacity: it names the rule that allows it. No code list of MedCom or HL7 has a code for it."""
+        return not self.positive and CAPACITY_RULE in (self.refuse_text or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,14 @@ class QualityHints:
 
 
 @dataclass(frozen=True, slots=True)
+class Rerouted:
+    """A hospital that was chosen after the plan came (GOP-CHOICE-13), by organisation id."""
+
+    hospital: str
+    instead_of: str  #: the hospital that the plan names
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What was looked up for a reading. `Known()` = nothing is known, as in `check` and the bench."""
 
@@ -77,6 +85,8 @@ class Known:
     stored_plans: Mapping[str, int] = field(default_factory=dict)
     #: letter id -> the discharge date that this version of a plan corrects (GOP-DATE-11)
     corrected_from: Mapping[str, date] = field(default_factory=dict)
+    #: letter id -> hospital that was chosen after its plan came
+    rerouted: Mapping[str, Rerouted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A plan, an acknowledgement (never answered), a HospitalNotification, or a messag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -37,7 +37,9 @@ from gtgateway.parsers.fhir import (
     party_of,
     string,
     value_of,
+    words_of,
 )
+from gtgateway.parsers.refusals import refusal_text
 
 TYPE_CODE = "FHIR"
 PLAN_EVENTS = frozenset((PLAN_EVENT, REFERRAL_EVENT))
@@ -255,8 +257,17 @@ def _acknowledgement(entries: Entries, header: Place, sender: Party, fhir: FhirE
         receiver_gln=sender.gln,
         positive=code == "ok",
         refuse_code=None if code == "ok" else code,
+        refuse_text=None if code == "ok" else refusal_text(_issue_words(entries)),
+        transient=code == "transient-error",
     )
     return FhirMessage(fhir=fhir, receipt=reference)
+
+
+def _issue_words(entries: Entries) -> Iterator[str | None]:
+    """What the OperationOutcome of an acknowledgement says to people."""
+    for issue in items(entries.first("OperationOutcome").resource.get("issue")):
+        yield words_of(obj(issue).get("details"))
+        yield string(obj(issue).get("diagnostics"))
 
 
 # --- patient and contact ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from gtgateway.model.identifiers import Identifier, IdentifierKind, gln_check_di
 from gtgateway.model.message import LetterHead, OriginalRef
 from gtgateway.model.plan import LocalMoment, Party
 from gtgateway.parsers.hardened import line_of
+from gtgateway.parsers.refusals import refusal_text
 
 NS100 = "urn:oio:medcom:municipality:1.0.0"
 NS104 = "urn:oio:medcom:municipality:1.0.4"
@@ -299,4 +300,10 @@ def read_receipt(receipt: etree._Element) -> OriginalRef | None:
         receiver_gln=stated(index(child(original, namespace, "OriginalReceiver")), "EANIdentifier"),
         positive=local_name(receipt) == POSITIVE_RECEIPT,
         refuse_code=next(filter(None, (stated(block, "RefuseCode") for block in (original, *letters))), None),
+        refuse_text=refusal_text(
+            str(part)
+            for block in (original, *letters)
+            if (refused := child(block, namespace, "RefuseText")) is not None
+            for part in refused.itertext()
+        ),
     )

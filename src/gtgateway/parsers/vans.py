@@ -17,6 +17,7 @@ from gtgateway.model.findings import Finding
 from gtgateway.model.message import Envelope, Format, LetterHead, OriginalRef, VansDocument, VansEnvelope
 from gtgateway.parsers.hardened import NS_VANS, line_of
 from gtgateway.parsers.medcom_xml import Index, child, index, local_name, namespace_of, source_path, text
+from gtgateway.parsers.refusals import refusal_text
 
 _DOCUMENT = "Message/MetaInformation/Document"
 _ANY, _SIZE = re.compile(r".+", re.DOTALL), re.compile(r"[0-9]{1,10}")
@@ -109,7 +110,9 @@ def _read_message(root: Index, message: Index, line: int | None) -> VansReading:
 
 def _read_receipt(root: Index, receipt: etree._Element) -> VansReading:
     """NegativeVans, NegativeMessage or PositiveMessage; its sender is the receiver of the original."""
-    original = text(child(index(receipt), NS_VANS, "OriginalEnvelopeIdentifier"))
+    stated = index(receipt)
+    original = text(child(stated, NS_VANS, "OriginalEnvelopeIdentifier"))
+    error = index(child(stated, NS_VANS, "Error"))
     if original is None:
         place = f"{source_path(receipt)}/OriginalEnvelopeIdentifier"
         field = place.rpartition("/VANSEnvelope/")[2]
@@ -121,6 +124,9 @@ def _read_receipt(root: Index, receipt: etree._Element) -> VansReading:
             sender_gln=text(child(root, NS_VANS, "ReceiverID")),
             receiver_gln=text(child(root, NS_VANS, "SenderID")),
             positive=local_name(receipt) == "PositiveMessage",
+            refuse_code=text(child(error, NS_VANS, "Code")),
+            refuse_text=refusal_text((text(child(error, NS_VANS, "Description")),)),
+            vans=True,
         )
     )
 

@@ -6,17 +6,16 @@ import secrets
 from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime, timedelta
 
-import orjson
-
 from gtgateway.errors import GatewayError
 from gtgateway.model.acknowledgement import Reply
-from gtgateway.model.delivery import Delivery, DeliveryState
+from gtgateway.model.delivery import DeliveryState
 from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import Letter, Reading
-from gtgateway.model.outcome import ActivePlan, EarlierAnswer, Known, Outcome, Repeat
+from gtgateway.model.outcome import ActivePlan, EarlierAnswer, Known, Outcome, Repeat, Rerouted
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import FeedEntry, FeedPage, Saved, StoredMessage, StoredPlan, StoredRecord
-from gtgateway.store.posting import PostRoomArchive, tell
+from gtgateway.store.cases import CaseArchive
+from gtgateway.store.posting import delivery_of, tell
 from gtgateway.store.saving import (
     LostRaceError,
     Patience,
@@ -34,7 +33,7 @@ from gtgateway.store.saving import (
 from gtgateway.store.searching import SearchArchive
 
 
-class SqlArchive(PostRoomArchive, SearchArchive):
+class SqlArchive(CaseArchive, SearchArchive):
     """A `Store` on an SQL database."""
 
     def __init__(
@@ -53,8 +52,8 @@ class SqlArchive(PostRoomArchive, SearchArchive):
         UTF-8. A delivery is tried for `give_up_days_after_start` days after the training should have started, or for
         `give_up_days` after receipt where no start is due.
         """
-        super().__init__(queue, clock, Patience(timedelta(give_up_days_after_start), timedelta(give_up_days)))
-        self._record_document = record_document
+        patience = Patience(timedelta(give_up_days_after_start), timedelta(give_up_days))
+        super().__init__(queue, clock, patience, record_document)
         self._summary_document = summary_document
 
     # --- the database -------------------------------------------------------------------------------------------------
@@ -91,23 +90,24 @@ class SqlArchive(PostRoomArchive, SearchArchive):
             active_plans={
                 letter.head.letter_id: await self._active_plans(reading, letter) for letter in reading.letters
             },
-            stored_plans={letter_id: version for letter_id, (version, _) in stored.items()},
+            stored_plans={letter_id: version for letter_id, (version, *_) in stored.items()},
             corrected_from={
                 letter.head.letter_id: date.fromisoformat(before)
                 for letter in reading.letters
-                if (before := stored.get(letter.head.letter_id, (0, None))[1]) and letter.plan
+                if (before := stored.get(letter.head.letter_id, (0, None, None))[1]) and letter.plan
                 if letter.plan.discharged_on not in (None, date.fromisoformat(before))
             },
+            rerouted={letter_id: rerouted for letter_id, (*_, rerouted) in stored.items() if rerouted},
         )
 
-    async def _stored_plans(self, reading: Reading) -> dict[str, tuple[int, str | None]]:
-        """Version and discharge date of the plans that a FHIR message speaks of, by letter id."""
+    async def _stored_plans(self, reading: Reading) -> dict[str, tuple[int, str | None, Rerouted | None]]:
+        """Version, discharge date and hospital chosen since of the plans that a FHIR message speaks of."""
         found = {}
         for letter in reading.letters:
             rows = await self._read("stored_plan", sender_gln=sender_gln_of(reading), plan_id=plan_id_of(letter))
             if rows:
-                version, discharged_on = rows[0]
-                found[letter.head.letter_id] = version, discharged_on
+                version, discharged_on, *rerouted = rows[0]
+                found[letter.head.letter_id] = version, discharged_on, Rerouted(*rerouted) if rerouted[0] else None
         return found
 
     async def _by_key(self, reading: Reading) -> EarlierAnswer | None:
@@ -170,8 +170,19 @@ class SqlArchive(PostRoomArchive, SearchArchive):
                 message_id,
                 letter_id,
                 datetime.fromisoformat(at),
+                Rerouted(*rerouted) if rerouted[0] else None,
             )
-            for sender_gln, plan_id, version, discharged_on, episode_of_care_id, message_id, letter_id, at in found
+            for (
+                sender_gln,
+                plan_id,
+                version,
+                discharged_on,
+                episode_of_care_id,
+                message_id,
+                letter_id,
+                at,
+                *rerouted,
+            ) in found
         )
 
     async def save(self, outcome: Outcome, body: bytes, client: str) -> Saved:
@@ -242,7 +253,7 @@ class SqlArchive(PostRoomArchive, SearchArchive):
             client,
             summary,
             tuple(record_id for _, record_id in letters if record_id is not None),
-            tuple([_delivery(*row) for row in await self._read("deliveries_of_message", message=message)]),
+            tuple([delivery_of(*row) for row in await self._read("deliveries_of_message", message=message)]),
         )
 
     async def answer(self, message_id: str, layer: str = "letter") -> Reply | None:
@@ -260,11 +271,10 @@ class SqlArchive(PostRoomArchive, SearchArchive):
         found = await self._read("record", record_id=record_id)
         if not found:
             return None
-        record, version, document, message_id, letter_id, state = found[0]
+        record, version, document, message_id, letter_id, state, eventful = found[0]
         organisations = frozenset(organisation for (organisation,) in await self._read("access", record=record))
-        return StoredRecord(
-            record_id, version, _identified(document, record_id, version), message_id, organisations, letter_id, state
-        )
+        shown = await self._shown(record, record_id, version, document, eventful)
+        return StoredRecord(record_id, version, shown, message_id, organisations, letter_id, state)
 
     # --- feed ---------------------------------------------------------------------------------------------------------
 
@@ -290,8 +300,9 @@ class SqlArchive(PostRoomArchive, SearchArchive):
         return FeedPage(entries, last if more else max(last, newest), more)
 
     async def _entry(self, record: int, position: int, organisation: str, change: str) -> FeedEntry:
-        ((record_id, version, document),) = await self._read("feed_record", record=record)
-        content = None if change == "access_ended" else _identified(document, record_id, version)
+        ((record_id, version, document, eventful),) = await self._read("feed_record", record=record)
+        ended = change == "access_ended"
+        content = None if ended else await self._shown(record, record_id, version, document, eventful)
         return FeedEntry(position, organisation, change, record_id, version, content)
 
     async def newest(self, organisations: Collection[str]) -> int:
@@ -334,38 +345,3 @@ class SqlArchive(PostRoomArchive, SearchArchive):
             await db.put("move_pull_cursors", values)
 
         await self._write(move)
-
-
-def _identified(document: bytes, record_id: str, version: int) -> bytes:
-    """The JSON object with `record_id` and `version` as its first members."""
-    return b'{"record_id":"%s","version":%d,' % (record_id.encode("ascii"), version) + document.lstrip()[1:]
-
-
-def _delivery(
-    record_id: str,
-    version: int,
-    organisation: str,
-    name: str,
-    roles: str,
-    state: str,
-    attempts: int,
-    updated_at: str,
-    delivery_id: int,
-    endpoint: str | None,
-    next_at: str | None,
-    reason: str | None,
-) -> Delivery:
-    return Delivery(
-        record_id,
-        version,
-        organisation,
-        name,
-        tuple(orjson.loads(roles)),
-        DeliveryState(state),
-        attempts,
-        datetime.fromisoformat(updated_at),
-        delivery_id,
-        endpoint,
-        datetime.fromisoformat(next_at) if next_at else None,
-        reason,
-    )

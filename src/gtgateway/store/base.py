@@ -8,10 +8,21 @@ from datetime import date, datetime
 from typing import Protocol
 
 from gtgateway.model.acknowledgement import Reply
-from gtgateway.model.delivery import Attempt, AttemptResult, Circuit, Delivery, DueDelivery, MessageEvent, NewAttempt
+from gtgateway.model.case import CaseEvent
+from gtgateway.model.delivery import (
+    Attempt,
+    AttemptResult,
+    Circuit,
+    Delivery,
+    DeliveryState,
+    DueDelivery,
+    MessageEvent,
+    NewAttempt,
+)
+from gtgateway.model.findings import Finding
 from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import OriginalRef, Reading
-from gtgateway.model.outcome import EarlierAnswer, Known, Outcome
+from gtgateway.model.outcome import EarlierAnswer, Known, LetterOutcome, Outcome, Rerouted
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,71 @@ class StoredPlan:
     message_id: str
     letter_id: str
     received_at: datetime  #: when that letter was received
+    rerouted: Rerouted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event of a case as it was added."""
+
+    event: CaseEvent
+    findings: tuple[Finding, ...]
+    version: int  #: of the record, with it
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCase:
+    """A record with what its case is judged from."""
+
+    record_id: str
+    version: int  #: of the record
+    state: str  #: active or withdrawn
+    record: bytes  #: JSON as in `StoredRecord`
+    message_id: str  #: the message that the plan is read from
+    letter_id: str
+    received_at: datetime  #: when that message was received
+    sender_gln: str
+    plan_id: str
+    plan_version: int
+    discharged_on: date | None
+    rerouted: Rerouted | None
+    organisations: frozenset[str]  #: who may read it now
+    deliveries: tuple[Delivery, ...]  #: of the plan's newest version
+    events: tuple[KeptEvent, ...]  #: oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Rerouting:
+    """A plan judged anew with another hospital."""
+
+    to: Rerouted
+    letter: LetterOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be added to a case, and what it does to the plan's deliveries and feeds."""
+
+    record_id: str
+    version: int  #: of the record that it was judged by
+    event: CaseEvent
+    findings: tuple[Finding, ...]
+    received_at: datetime
+    client: str
+    recipient: str | None = None  #: organisation id of the recipient whose delivery it settles
+    settles: DeliveryState | None = None
+    reason: str | None = None  #: of that
+    hospital_needed: bool = False  #: the sender is told that the patient must choose again
+    shown: bool = True  #: whoever may read the record finds it in its feed
+    rerouting: Rerouting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddedEvent:
+    """What adding came to. `kept` None: the record has changed meanwhile, and nothing was written. Judge again."""
+
+    kept: KeptEvent | None
+    repeated: bool = False  #: an event with this id was there; `kept` is that one, perhaps with other content
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +346,18 @@ class Store(Protocol):
 
     async def abandon(self, delivery_ids: Collection[int], now: datetime, who: str, why: str) -> frozenset[int]:
         """A person gives deliveries up; those that were unsettled."""
+        ...
+
+    # --- cases --------------------------------------------------------------------------------------------------------
+
+    async def case(self, record_id: str) -> StoredCase | None: ...
+
+    async def add_event(self, new: NewEvent) -> AddedEvent:
+        """Add an event to a case in one transaction, with the next version of the record and all that it does."""
+        ...
+
+    async def capacity_refusals(self) -> tuple[Unserved, ...]:
+        """Deliveries refused for capacity by receipt, which no event of the case tells of; `since` is the receipt's."""
         ...
 
     # --- search and trace ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from gtgateway.model.delivery import (
     AttemptResult,
     Circuit,
     Conclusion,
+    Delivery,
     DeliveryState,
     DueDelivery,
     MessageEvent,
@@ -190,7 +191,7 @@ class PostRoomArchive(Database):
 
     async def give_up(self, now: datetime) -> tuple[Unserved, ...]:
         """Abandon what is past its `give_up_at`; what was abandoned."""
-        late = [_unserved(*row) for row in await self._read("to_give_up", now=instant(now))]
+        late = [unserved_of(*row) for row in await self._read("to_give_up", now=instant(now))]
         moved = await self._abandon([each.delivery_id for each in late], now, GAVE_UP) if late else frozenset()
         return tuple(
             Unserved(
@@ -209,7 +210,7 @@ class PostRoomArchive(Database):
     async def unserved(self, pushed_before: datetime, pulled_before: datetime) -> tuple[Unserved, ...]:
         """Lawful recipients not reached since a time, longest waiting first."""
         found = await self._read("unserved", pushed_before=instant(pushed_before), pulled_before=instant(pulled_before))
-        return tuple(_unserved(*row) for row in found)
+        return tuple(unserved_of(*row) for row in found)
 
     async def circuits(self) -> tuple[Circuit, ...]:
         """The end-points at fault."""
@@ -296,7 +297,8 @@ class PostRoomArchive(Database):
 
 async def _answered(db: Transaction, original: OriginalRef, attempt: int, delivery: int, received_at: datetime) -> None:
     """Move the delivery whose current message a receipt answers."""
-    row: Row = {"delivery": delivery, "attempt": attempt, "reason": original.refuse_code, "at": instant(received_at)}
+    reason = "capacity" if original.lacks_capacity else original.refuse_code
+    row: Row = {"delivery": delivery, "attempt": attempt, "reason": reason, "at": instant(received_at)}
     if original.positive:
         state = DeliveryState.DELIVERED
         if original.vans:
@@ -318,7 +320,7 @@ async def _note_intervention(
     await db.put("insert_intervention", *({**row, "delivery": each} for each in sorted(deliveries)))
 
 
-def _unserved(
+def unserved_of(
     delivery: int, record_id: str, message_id: str, organisation: str, state: str, reason: str | None, since: str
 ) -> Unserved:
     return Unserved(delivery, record_id, message_id, organisation, state, reason, datetime.fromisoformat(since))
@@ -363,4 +365,35 @@ def _due(
         resends,
         datetime.fromisoformat(give_up_at),
         bool(ambiguous),
+    )
+
+
+def delivery_of(
+    record_id: str,
+    version: int,
+    organisation: str,
+    name: str,
+    roles: str,
+    state: str,
+    attempts: int,
+    updated_at: str,
+    delivery_id: int,
+    endpoint: str | None,
+    next_at: str | None,
+    reason: str | None,
+) -> Delivery:
+    """A delivery that stands in a row of `deliveries_of_message` or `case_deliveries`."""
+    return Delivery(
+        record_id,
+        version,
+        organisation,
+        name,
+        tuple(orjson.loads(roles)),
+        DeliveryState(state),
+        attempts,
+        datetime.fromisoformat(updated_at),
+        delivery_id,
+        endpoint,
+        datetime.fromisoformat(next_at) if next_at else None,
+        reason,
     )

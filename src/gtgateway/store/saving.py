@@ -283,6 +283,7 @@ def _letter_rows(
         "discharged_on": plan.discharged_on.isoformat() if plan.discharged_on else None,
         "episode_of_care_id": plan.episode_of_care_id,
         "main_diagnosis": diagnosis.code if diagnosis else None,
+        "hospital": outcome.route.chosen_hospital.id if outcome.route and outcome.route.chosen_hospital else None,
     }
     record = outcome.record
     return LetterRows(
@@ -290,14 +291,14 @@ def _letter_rows(
         plan_row,
         plan_version=record.plan_version if record else None,
         document=record_document(record) if record else None,
-        recipients=_recipients(outcome),
+        recipients=recipients_of(outcome),
         give_up_at=instant(
             patience.gives_up_at(outcome.deadlines, datetime.fromisoformat(message["received_at"])),
         ),
     )
 
 
-def _recipients(outcome: LetterOutcome) -> dict[str, Recipient] | None:
+def recipients_of(outcome: LetterOutcome) -> dict[str, Recipient] | None:
     """Who gets the plan, by organisation id, in the order of the route."""
     if outcome.route is None:
         return None
@@ -405,6 +406,7 @@ async def _keep_plan(
         change = {"record": record, "version": record_version, "state": state, "document": letter.document}
         if letter.by_notification:
             source = tuple(kept_source)
+        await db.put("end_rerouted", {**plan, **place})
         await db.put("update_record", {**change, "message": source[0], "letter_id": source[1]})
         had = {organisation for (organisation,) in await db.ask("access", change)}
         cancelled = await db.ask("cancel_deliveries", {**place, "updated_at": received_at})

@@ -22,15 +22,18 @@ ORDER BY id;
 -- name: plans_of
 -- Active plans of a patient with the message that each record was made from.
 SELECT plan.sender_gln, plan.plan_id, plan.version, plan.discharged_on, plan.episode_of_care_id, message.message_id,
-    record.letter_id, message.received_at
-FROM plan JOIN record ON record.plan = plan.id JOIN message ON message.id = record.message
+    record.letter_id, message.received_at, rerouted.hospital, rerouted.instead_of
+FROM plan
+JOIN record ON record.plan = plan.id
+JOIN message ON message.id = record.message
+LEFT JOIN rerouted ON rerouted.plan = plan.id
 WHERE plan.patient = :patient AND plan.state = 'active'
 ORDER BY plan.id;
 
 -- name: stored_plan
 -- The newest version of a plan, for a message about it (FHIR: correction, withdrawal).
-SELECT version, discharged_on
-FROM plan
+SELECT version, discharged_on, rerouted.hospital, rerouted.instead_of
+FROM plan LEFT JOIN rerouted ON rerouted.plan = plan.id
 WHERE sender_gln = :sender_gln AND plan_id = :plan_id;
 
 -- name: insert_message

@@ -3,13 +3,12 @@
 -- `current`: it answers the message that stands, not one that another took the place of.
 SELECT attempt.id, delivery.id, delivery.organisation, attempt.receipt_digest,
     attempt.message_uuid = delivery.message_uuid AS current
-FROM (
+FROM attempt JOIN delivery ON delivery.id = attempt.delivery
+WHERE attempt.id IN (
     SELECT id FROM attempt WHERE envelope_id = :quoted
     UNION SELECT id FROM attempt WHERE vans_id = :quoted
     UNION SELECT id FROM attempt WHERE message_uuid = :quoted
-) AS tried
-JOIN attempt ON attempt.id = tried.id
-JOIN delivery ON delivery.id = attempt.delivery
+)
 ORDER BY attempt.id DESC;
 
 -- name: keep_receipt

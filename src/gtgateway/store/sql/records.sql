@@ -28,7 +28,8 @@ SET version = :version, message = coalesce(:message, message), letter_id = coale
 WHERE id = :record;
 
 -- name: record
-SELECT record.id, version, document, message.message_id, record.letter_id, state
+SELECT record.id, version, document, message.message_id, record.letter_id, state,
+    EXISTS (SELECT 1 FROM case_event WHERE case_event.record = record.id)
 FROM record JOIN message ON message.id = record.message
 WHERE record_id = :record_id;
 
