@@ -12,7 +12,6 @@ import pytest
 from lxml import etree
 
 from ggop import ggop
-from gtgateway.api.records import cursor_of, position_of
 from gtgateway.model.plan import COPENHAGEN
 from gtgateway.validators.structure.profile import Profiles
 
@@ -110,11 +109,6 @@ def test_a_cursor_that_is_not_ours_is_refused(client: httpx.Client, cursor: str)
     answer = client.get("/records", params={"after": cursor}, headers=ODENSE)
     assert answer.status_code == 400
     assert answer.json()["type"].endswith("/bad-request")
-
-
-def test_cursors_round_trip() -> None:
-    for position in (0, 1, 12345678901234):
-        assert position_of(cursor_of(position)) == position
 
 
 def test_reading_without_receiving_never_moves_a_delivery(guarded_client: httpx.Client) -> None:

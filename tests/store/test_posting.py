@@ -244,9 +244,9 @@ async def test_a_withdrawal_of_what_was_never_sent_is_not_sent(store: Store) -> 
     assert (never.state, never.reason, never.next_at) == (DeliveryState.CANCELLED, "never_sent", None)
     assert await claim(store) == ()
     assert await told(store) == [
-        (first.message_id, "answered", None, None),
+        (first.message_id, "answered", None, "accepted"),
         (first.message_id, "withdrawn", None, None),
-        (withdrawal.message_id, "answered", None, None),
+        (withdrawal.message_id, "answered", None, "accepted"),
     ]
 
 

@@ -1,15 +1,18 @@
-"""`POST /messages`, `POST /receipts`, `GET /messages/{id}` and its acknowledgement: the hospital's side."""
+"""`POST /messages`, `POST /receipts`, `GET /messages…`: the hospital's side."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gtgateway.api.calling import Body, GatewayOf, Receipter, Sender
+from gtgateway.api.feeds import After, Feed, For, Limit, Wait, cursor_of, position_of, whose_feed
 from gtgateway.api.problems import (
     NOT_FOUND,
     SENDER_NOT_YOURS,
@@ -24,8 +27,9 @@ from gtgateway.logs import log
 from gtgateway.mappers.json_from_model import to_data
 from gtgateway.model import faults
 from gtgateway.model.acknowledgement import Reply
-from gtgateway.model.findings import Severity
+from gtgateway.model.delivery import Delivery, DeliveryState, MessageEvent
 from gtgateway.model.outcome import TOP_SCORE, Repeat, Verdict
+from gtgateway.model.reasons import words_of_reason
 from gtgateway.receive import Received, receive
 from gtgateway.security.identity import Caller
 from gtgateway.security.permissions import may_see_message
@@ -87,10 +91,8 @@ def _headers(received: Received) -> dict[str, str]:
         headers["Location"] = place
     if received.duplicate_of:
         headers["Duplicate-Of"] = f"/messages/{received.duplicate_of}"
-    counts = ((severity, outcome.count(severity)) for severity in Severity)
-    named = ", ".join(f"{severity}={count}" for severity, count in counts if count)
-    if named:
-        headers["Gtgateway-Findings"] = named
+    if outcome.counted:
+        headers["Gtgateway-Findings"] = outcome.counted
         headers["Link"] = f'<{place}>; rel="describedby"'
     if scores := [f"{letter.quality.score}/{TOP_SCORE}" for letter in outcome.letters if letter.quality]:
         headers["Gtgateway-Quality"] = ", ".join(scores)
@@ -114,6 +116,44 @@ def _log(received: Received, caller: Caller) -> None:
         log.warning("message_id_reused", client=caller.name, message_id=received.message_id, repeat=str(outcome.repeat))
 
 
+@router.get("/messages", summary="Feed of what happened to the caller's own messages")
+async def get_messages(
+    gateway: GatewayOf, caller: Sender, after: After = None, limit: Limit = 100, wait: Wait = 0, wanted: For = None
+) -> Response:
+    """At least once and in order: answered, delivered, refused, abandoned, withdrawn, new_hospital_needed."""
+    senders = _sender_glns(caller, wanted, gateway)
+    page = await gateway.store.events(senders, position_of(Feed.MESSAGES, after), limit)
+    until = time.monotonic() + wait
+    while not page.entries and (left := until - time.monotonic()) > 0:
+        await gateway.store.wait_for_events(page.next, left)  # anyone's event wakes it
+        page = await gateway.store.events(senders, page.next, limit)
+    entries = [_event_data(event) for event in page.entries]
+    data = {"messages": entries, "next": cursor_of(Feed.MESSAGES, page.next), "more": page.more}
+    return Response(orjson.dumps(data), media_type="application/json")
+
+
+def _sender_glns(caller: Caller, wanted: str | None, gateway: Gateway) -> frozenset[str]:
+    """The location numbers whose messages the feed is of; a development token also has one that nobody knows."""
+    named = caller.glns if wanted is None else frozenset()
+    organisations = caller.organisations if named else whose_feed(caller, wanted, gateway)
+    found = (gateway.tools.directory.by_id(each) for each in organisations)
+    return named | {each.gln for each in found if each and each.gln}
+
+
+def _event_data(event: MessageEvent) -> dict[str, Any]:
+    recipient = {"organisation": event.organisation_id, "name": event.organisation_name}
+    return {
+        "position": cursor_of(Feed.MESSAGES, event.position),
+        "message_id": event.message_id,
+        "kind": event.kind,
+        "at": event.at.isoformat(),
+        "recipient": recipient if event.organisation_id else None,
+        "reason": event.reason,
+        "text": _text(event.reason),
+        "detail": event.detail,
+    }
+
+
 async def _own_message(message_id: str, gateway: Gateway, caller: Caller) -> StoredMessage:
     stored = await gateway.store.message(message_id)
     if stored is None or not may_see_message(caller, stored.sender_gln, gateway.tools.directory):
@@ -134,9 +174,44 @@ async def get_message(message_id: str, gateway: GatewayOf, caller: Sender) -> Re
         "letter_ids": list(stored.letter_ids),
         "record_ids": list(stored.record_ids),
         "letters": orjson.Fragment(stored.summary),
-        "deliveries": to_data(stored.deliveries),
+        "deliveries": [_delivery_data(each) for each in stored.deliveries],
+        "served": [_served(record_id, stored.deliveries) for record_id in stored.record_ids],
     }
     return Response(orjson.dumps(data), media_type="application/json")
+
+
+def _delivery_data(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as the plan's sender sees it; which end-point it goes to is the operator's own."""
+    data: dict[str, Any] = to_data(delivery)
+    del data["delivery_id"], data["endpoint"]
+    return {**data, "reached_by": "push" if delivery.endpoint else "pull", "text": _text(delivery.reason)}
+
+
+def _served(record_id: str, deliveries: Sequence[Delivery]) -> dict[str, Any]:
+    """Whether every lawful recipient of a plan has it (§ 4, "samtidig"), since when, and who lacks it."""
+    lawful = [each for each in deliveries if each.record_id == record_id and each.state is not DeliveryState.CANCELLED]
+    missing = [each for each in lawful if not each.state.has_arrived]
+    return {
+        "record_id": record_id,
+        "all_served": bool(lawful) and not missing,
+        "since": max(each.updated_at for each in lawful).isoformat() if lawful and not missing else None,
+        "missing": [
+            {
+                "organisation": each.organisation_id,
+                "name": each.organisation_name,
+                "roles": each.roles,
+                "state": each.state,
+                "reason": each.reason,
+                "text": _text(each.reason),
+            }
+            for each in missing
+        ],
+    }
+
+
+def _text(reason: str | None) -> dict[str, str] | None:
+    words = words_of_reason(reason)
+    return {"da": words.da, "en": words.en} if words else None
 
 
 @router.get("/messages/{message_id}/acknowledgement", summary="The stored answer")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
 from datetime import date
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gtgateway.api.calling import GatewayOf, Recipient
+from gtgateway.api.feeds import After, Feed, For, Limit, Wait, cursor_of, position_of, whose_feed
 from gtgateway.api.messages import utc_now
-from gtgateway.api.problems import BAD_REQUEST, NO_KL_REPORT, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
+from gtgateway.api.problems import NO_KL_REPORT, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
 from gtgateway.bootstrap import Gateway
 from gtgateway.convert import fhir_message, kl_report
 from gtgateway.mappers.html_from_plan import html_from_plan
@@ -29,57 +27,19 @@ from gtgateway.store.base import FeedEntry, StoredRecord
 
 router = APIRouter(tags=["records"])
 
-MAX_PAGE = 500
-MAX_WAIT = 60.0
-
-
-def cursor_of(position: int) -> str:
-    """The opaque cursor of a feed position."""
-    return base64.urlsafe_b64encode(b"r1:%d" % position).decode("ascii").rstrip("=")
-
-
-def position_of(cursor: str | None) -> int:
-    """The feed position of a cursor; none is the beginning."""
-    if not cursor:
-        return 0
-    try:
-        kind, _, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).partition(b":")
-        if kind != b"r1" or not 1 <= len(number) <= 18 or not number.isdigit():
-            raise ValueError
-        return int(number)
-    except (ValueError, binascii.Error):
-        raise ProblemError(BAD_REQUEST, reason="after") from None
-
-
-def _whose_feed(caller: Caller, wanted: str | None, gateway: Gateway) -> frozenset[str]:
-    """The organisations whose feed is asked for, units below included."""
-    if wanted is None:
-        if len(caller.acts_for) != 1:
-            raise ProblemError(BAD_REQUEST, reason="for")
-        return caller.organisations
-    for each in caller.acts_for:
-        organisation = gateway.tools.directory.by_id(each)
-        if organisation and (wanted == each or wanted in {identifier.value for identifier in organisation.identifiers}):
-            return gateway.tools.directory.subtree(each)
-    raise ProblemError(NOT_FOUND)
-
 
 @router.get("/records", summary="Feed of every change of what the caller may see")
 async def get_records(
     gateway: GatewayOf,
     caller: Recipient,
-    after: Annotated[str | None, Query(description="Cursor of the last page; none is the beginning.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    wait: Annotated[
-        float, Query(ge=0, le=MAX_WAIT, description="Seconds to hold the call until something arrives.")
-    ] = 0,
-    wanted: Annotated[
-        str | None, Query(alias="for", description="Whose feed, for a client that acts for several.")
-    ] = None,
+    after: After = None,
+    limit: Limit = 100,
+    wait: Wait = 0,
+    wanted: For = None,
 ) -> Response:
     """At least once and in order. Asking again with a page's cursor says that the page was received."""
-    organisations = _whose_feed(caller, wanted, gateway)
-    position = position_of(after)
+    organisations = whose_feed(caller, wanted, gateway)
+    position = position_of(Feed.RECORDS, after)
     receives = holds(caller, Scope.RECORDS_RECEIVE)
     if receives and position:
         await gateway.store.mark_delivered(organisations, position, utc_now())
@@ -90,13 +50,17 @@ async def get_records(
         page = await gateway.store.feed(organisations, page.next, limit)
     if receives and page.entries:
         await gateway.store.mark_sent(organisations, page.next)
-    data = {"records": [_entry(entry) for entry in page.entries], "next": cursor_of(page.next), "more": page.more}
+    data = {
+        "records": [_entry(entry) for entry in page.entries],
+        "next": cursor_of(Feed.RECORDS, page.next),
+        "more": page.more,
+    }
     return Response(orjson.dumps(data), media_type="application/json")
 
 
 def _entry(entry: FeedEntry) -> dict[str, object]:
     return {
-        "position": cursor_of(entry.position),
+        "position": cursor_of(Feed.RECORDS, entry.position),
         "change": entry.change,
         "record_id": entry.record_id,
         "version": entry.version,

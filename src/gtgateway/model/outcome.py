@@ -152,3 +152,9 @@ class Outcome:
 
     def count(self, severity: Severity) -> int:
         return sum(1 for finding in self.all_findings if finding.severity is severity)
+
+    @property
+    def counted(self) -> str:
+        """How many findings of each severity: `warning=2, information=1`."""
+        counts = ((severity, self.count(severity)) for severity in Severity)
+        return ", ".join(f"{severity}={count}" for severity, count in counts if count)

@@ -78,6 +78,7 @@ class MessageRows:
     findings: tuple[Row, ...]
     vans: Row | None
     letters: tuple[LetterRows, ...]
+    counted: str | None  #: findings by severity, for the sender's feed
 
 
 class Transaction(Protocol):
@@ -211,7 +212,7 @@ def rows_from(
         _correction_rows(ordinal, each, reading, message, key, record_document, patience)
         for ordinal, each in enumerate(outcome.corrections)
     )
-    return MessageRows(message, findings, vans, (*letters, *corrections))
+    return MessageRows(message, findings, vans, (*letters, *corrections), outcome.counted or None)
 
 
 def _correction_rows(
@@ -344,8 +345,8 @@ async def write_message(db: Transaction, rows: MessageRows, *, supersede: bool) 
             # Also a copy for nobody that we know waits: its plan may stay away.
             await db.put("insert_waiting_copy", *({**waiting, "organisation": each} for each in letter.served or ("",)))
             await end_waiting(db, head["received_at"])
-    event = {"sender_gln": head["sender_gln"], "message": message, "at": head["received_at"]}
-    db.tell("insert_message_event", {**event, "kind": "answered"})
+    event = {"sender_gln": head["sender_gln"], "message": message, "at": head["received_at"], "kind": "answered"}
+    db.tell("insert_message_event", {**event, "reason": head["verdict"], "detail": rows.counted})
     return Saved(head["message_id"], tuple(records))
 
 
@@ -414,7 +415,7 @@ async def _keep_plan(
             waited[organisation] = min(since, waited.get(organisation, since))
         if action == Action.WITHDRAWAL:
             withdrawn = {"sender_gln": plan["sender_gln"], "message": kept_source[0], "at": received_at}
-            db.tell("insert_message_event", {**withdrawn, "kind": "withdrawn"})
+            db.tell("insert_message_event", {**withdrawn, "kind": "withdrawn", "reason": None, "detail": None})
     await db.put("insert_plan_version", {**place, "version": version, "action": action, "received_at": received_at})
     delivery = {
         "record": record,

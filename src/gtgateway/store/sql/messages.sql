@@ -73,7 +73,8 @@ INSERT INTO finding (message, ordinal, letter_id, rule, severity, layer, path)
 VALUES (:message, :ordinal, :letter_id, :rule, :severity, :layer, :path);
 
 -- name: insert_message_event
-INSERT INTO message_event (position, sender_gln, message, kind, at) VALUES (:id, :sender_gln, :message, :kind, :at);
+INSERT INTO message_event (position, sender_gln, message, kind, at, reason, detail)
+VALUES (:id, :sender_gln, :message, :kind, :at, :reason, :detail);
 
 -- name: insert_delivery_event
 -- What became of a delivery, told to the plan's sender.
