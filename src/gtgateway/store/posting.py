@@ -59,12 +59,13 @@ class PostRoomArchive(Database):
         """Take what is due; see `Store.claim`. Nothing is written when nothing is due."""
         at = instant(now)
         due = await self._read("due_endpoints", endpoints=self._several(slots), now=at)
-        wanted = [{"endpoint": endpoint, "slots": slots[endpoint], "now": at} for (endpoint,) in due]
+        wanted = {endpoint: slots[endpoint] for (endpoint,) in due}
         if not wanted:
             return ()
 
         async def take(db: Transaction) -> Sequence[Sequence[Any]]:
-            found = await db.ask_each("due", *wanted)
+            asked = {"slots": orjson.dumps(wanted).decode(), "most": max(wanted.values()), "now": at}
+            found = await db.ask("due", asked)
             lease = {"worker": worker, "until": instant(until), "now": at}
             await db.put("claim", *({**lease, "delivery": row[0]} for row in found))
             return found

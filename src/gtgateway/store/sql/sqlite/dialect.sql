@@ -54,47 +54,57 @@ WHERE sender_gln = :sender_gln AND plan_id = :plan_id;
 -- name: due_endpoints
 -- End-points for which something is due.
 SELECT asking.value FROM json_each(:endpoints) AS asking
-WHERE EXISTS (
-    SELECT 1 FROM delivery
-    WHERE delivery.endpoint = asking.value AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
-    AND NOT EXISTS (
+WHERE (
+    SELECT true FROM delivery
+    WHERE endpoint = asking.value AND state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+    AND (plan_version = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery AS earlier
         WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
         AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
-    )
+    ))
+    ORDER BY next_at LIMIT 1
 );
 
 -- name: next_due
 SELECT min((
     SELECT next_at FROM delivery
-    WHERE delivery.endpoint = asking.value AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent')
-    AND NOT EXISTS (
+    WHERE endpoint = asking.value AND state IN ('pending', 'claimed', 'inflight', 'sent')
+    AND (plan_version = 1 OR NOT EXISTS (
         SELECT 1 FROM delivery AS earlier
         WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
         AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
-    )
+    ))
     ORDER BY next_at LIMIT 1
 )) FROM json_each(:endpoints) AS asking;
 
 -- name: due
--- What is due for an end-point, oldest first, and no version of a plan whose earlier one is unsettled.
+-- What is due for end-points, so many each and oldest first, and no version of a plan whose earlier one is unsettled.
 -- The write lock is held: nobody else claims.
 SELECT delivery.id, delivery.message_uuid, delivery.endpoint, delivery.organisation, record.record_id, plan.plan_id,
     plan.sender_gln, delivery.plan_version, plan_version.action, message.message_id, delivery.source_letter,
     message.received_at, plan.discharged_on, delivery.roles, delivery.attempts, delivery.resends, delivery.give_up_at,
     CASE delivery.state WHEN 'claimed' THEN claimed_from ELSE delivery.state END IN ('inflight', 'sent') AS ambiguous
-FROM delivery
+FROM (
+    SELECT delivery.id, row_number() OVER (PARTITION BY endpoint ORDER BY next_at, delivery.id) <= asking.value AS taken
+    FROM json_each(:slots) AS asking
+    JOIN delivery ON delivery.id IN (
+        SELECT id FROM delivery
+        WHERE endpoint = asking.key AND state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
+        AND (plan_version = 1 OR NOT EXISTS (
+            SELECT 1 FROM delivery AS earlier
+            WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
+            AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
+        ))
+        ORDER BY next_at, id LIMIT :most
+    )
+) AS asked
+JOIN delivery ON delivery.id = asked.id
 JOIN record ON record.id = delivery.record
 JOIN plan ON plan.id = delivery.plan
 JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
 JOIN message ON message.id = delivery.source
-WHERE delivery.endpoint = :endpoint AND delivery.state IN ('pending', 'claimed', 'inflight', 'sent') AND next_at <= :now
-AND NOT EXISTS (
-    SELECT 1 FROM delivery AS earlier
-    WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
-    AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
-)
-ORDER BY next_at, delivery.id LIMIT :slots;
+WHERE taken
+ORDER BY next_at, delivery.id;
 
 -- name: events
 -- Entries after a position for any of the senders, in the order of commits.
