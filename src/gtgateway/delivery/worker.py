@@ -106,7 +106,7 @@ class PostRoom:
         self._circuits_change = asyncio.Lock()
         self._probes: set[int] = set()  #: deliveries that were claimed to probe an end-point
         self._tasks: set[asyncio.Task[None]] = set()
-        self._moved = asyncio.Event()  #: an end-point takes more, or a later version may go
+        self._moved = asyncio.Event()  #: something was concluded: more may be due
         self._stopping = False
 
     async def run(self) -> None:
@@ -233,8 +233,7 @@ class PostRoom:
                 result = await self._tried(due, reading)
             finally:
                 self._probes.discard(due.delivery_id)
-                self._under_way[due.endpoint] -= 1  # its end-point takes another one
-                self._moved.set()
+                self._under_way[due.endpoint] -= 1
             if result is not None:
                 await self._note(result, due)
         except Exception as error:
@@ -354,7 +353,7 @@ class PostRoom:
                 break
             except GatewayError:
                 await asyncio.sleep(POLL_SECONDS)
-        self._moved.set()  # the next version of the plan may go
+        self._moved.set()  # its end-point takes another one, and the next version of the plan may go
         self._metrics.tried(due.endpoint, result.conclusion)
         if result.state in (DeliveryState.REFUSED, DeliveryState.ABANDONED):
             self._alarms.sound(
