@@ -5,16 +5,32 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import psycopg
 import pytest
-from outcomes import GP, KEEPING, ODENSE, SENDER, accepted, letter_of, postgres_store, reading_of, record_document
+from outcomes import (
+    GP,
+    KEEPING,
+    ODENSE,
+    RECEIVED_AT,
+    SENDER,
+    accepted,
+    letter_of,
+    postgres_store,
+    reading_of,
+    record_document,
+    route_to,
+)
 from servers import Databases
 
 from gtgateway.errors import ConfigurationError, StoreUnavailable
+from gtgateway.model.delivery import NewAttempt
 from gtgateway.model.message import Action
 from gtgateway.model.record import MunicipalRecord
+from gtgateway.model.route import Role
 from gtgateway.store import postgres as postgres_module
 from gtgateway.store.postgres import PostgresStore
 from gtgateway.store.postgres_writer import FEED_LOCK
@@ -106,6 +122,21 @@ async def test_what_tells_nobody_waits_for_no_feed(store: PostgresStore, databas
     with psycopg.connect(database) as opened:
         opened.execute("SELECT pg_advisory_xact_lock(%s)", (FEED_LOCK,))
         assert await asyncio.wait_for(store.ready(), 2)
+
+
+async def test_claiming_waits_for_no_writer(store: PostgresStore, database: str) -> None:
+    route = route_to((replace(ODENSE, endpoint="odense-net"), Role.ACTION))
+    await store.save(accepted(reading_of(letter_of("L1")), route=route), BODY, "ouh")
+    with psycopg.connect(database) as opened:
+        opened.execute("SELECT pg_advisory_xact_lock(%s)", (FEED_LOCK,))
+        saving = asyncio.create_task(store.save(accepted(reading_of(letter_of("L2"))), BODY, "ouh"))
+        await asyncio.sleep(0.1)
+        later = RECEIVED_AT + timedelta(minutes=1)
+        due = await asyncio.wait_for(store.claim("w", {"odense-net": 1}, RECEIVED_AT, later), 2)
+        attempt = NewAttempt(due[0].delivery_id, RECEIVED_AT, "ours", None, later)
+        assert await asyncio.wait_for(store.begin("w", [attempt]), 2) == {due[0].delivery_id}
+        assert not saving.done()
+    await saving
 
 
 @pytest.mark.parametrize("notified", [True, False])

@@ -46,6 +46,10 @@ class Database(ABC):
         nothing of it is kept).
         """
 
+    async def _write_apart(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
+        """A write that asks before it writes, likewise; beside the others where the database can do that."""
+        return await self._write(job)
+
     @abstractmethod
     def _several(self, values: Collection[str] | Collection[int]) -> Any:
         """Texts or keys as the database takes them in one value."""

@@ -104,6 +104,11 @@ class PostgresStore(SqlArchive):
             raise StoreUnavailable("It is not open.")
         return await self._writer.write(job)
 
+    async def _write_apart(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
+        if self._writer is None:
+            raise StoreUnavailable("It is not open.")
+        return await self._writer.write_apart(job)
+
     def _several(self, values: Collection[str] | Collection[int]) -> list[Any]:
         return sorted(values)
 

@@ -220,6 +220,18 @@ class PostgresWriter:
             raise Overloaded("Too many messages wait to be stored.") from None
         return await future
 
+    async def write_apart(self, job: Callable[[Transaction], Awaitable[T]]) -> T:
+        """The result of `job` when it is durable: at once, on a connection of its own, whatever else is written."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                transaction = Alone(connection, 1)
+                result = await job(transaction)
+                newest = await transaction.finish()
+        except Exception as error:
+            raise as_gateway_error(error) from error
+        self._grown(*newest)
+        return result
+
     async def close(self) -> None:
         """Finish what is queued, then stop."""
         await self._queue.put(None)
@@ -269,12 +281,8 @@ class PostgresWriter:
 
     async def _alone(self, each: _Waiting) -> None:
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                transaction = Alone(connection, 1)
-                each.result = await each.job(transaction)
-                newest = await transaction.finish()
+            each.result = await self.write_apart(each.job)
         except Exception as error:
             each.settle(error)
         else:
-            self._grown(*newest)
             each.settle()

@@ -70,7 +70,7 @@ class PostRoomArchive(Database):
             await db.put("claim", *({**lease, "delivery": row[0]} for row in found))
             return found
 
-        return tuple(_due(*row) for row in await self._write(take))
+        return tuple(_due(*row) for row in await self._write_apart(take))
 
     async def begin(self, worker: str, attempts: Sequence[NewAttempt]) -> frozenset[int]:
         """Note tries before they are made; see `Store.begin`."""
@@ -91,7 +91,7 @@ class PostRoomArchive(Database):
             await db.put("insert_attempt", *(rows[delivery] for delivery in sorted(begun)))
             return begun
 
-        return await self._write(note)
+        return await self._write_apart(note)
 
     async def conclude(self, worker: str, results: Sequence[AttemptResult]) -> None:
         """Note what tries came to; see `Store.conclude`. A result without envelope id is of no try."""
@@ -121,7 +121,7 @@ class PostRoomArchive(Database):
                 if row["state"] in _TOLD:
                     tell(db, delivery, row["state"], row["finished_at"], row["reason"], row["detail"])
 
-        await self._write(note)
+        await self._write_apart(note)
 
     async def release(self, worker: str, delivery_ids: Collection[int], next_at: datetime, reason: str) -> None:
         """Give claimed deliveries back unsent, as what they were before."""
