@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gtgateway import __version__
-from gtgateway.api import catalogues, checks, fhir, health, messages, records
+from gtgateway.api import catalogues, checks, events, fhir, health, messages, records
 from gtgateway.api.problems import (
     BAD_REQUEST,
     INTERNAL,
@@ -26,6 +26,7 @@ from gtgateway.api.problems import (
     problem_response,
 )
 from gtgateway.bootstrap import Gateway
+from gtgateway.casework import keep_taking_up
 from gtgateway.copies import keep_looking
 from gtgateway.errors import Overloaded, SendAgain, StoreUnavailable
 from gtgateway.logs import log, told
@@ -38,10 +39,12 @@ def create_app(gateway: Gateway) -> FastAPI:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await gateway.open()
         copies = asyncio.create_task(keep_looking(gateway.store), name="waiting-copies")
+        refusals = asyncio.create_task(keep_taking_up(gateway), name="capacity-refusals")
         try:
             yield
         finally:
             copies.cancel()
+            refusals.cancel()
             await gateway.close()
 
     app = FastAPI(
@@ -54,7 +57,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.gateway = gateway
-    for each in (messages, records, checks, fhir, catalogues, health):
+    for each in (messages, records, events, checks, fhir, catalogues, health):
         app.include_router(each.router)
 
     @app.exception_handler(ProblemError)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from gtgateway.acknowledgements.reply import unavailable_reply
 from gtgateway.bootstrap import Gateway
+from gtgateway.casework import take_up_refusals
 from gtgateway.errors import NotAllowed, Overloaded, SendAgain, StoreUnavailable
 from gtgateway.lookup import look_up, validated_elsewhere
 from gtgateway.model.message import Reading
@@ -41,6 +42,8 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
         kept = await gateway.store.save_receipt(
             reading.receipt, reading.digest, received_at, caller.name, caller.organisations
         )
+        if kept.ours and reading.receipt.lacks_capacity:
+            await take_up_refusals(gateway, received_at)
         return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=kept.ours)
     if reading.envelope is None and reading.vans is None:
         return Received(judge(reading, Known(), gateway.tools, received_at), None)

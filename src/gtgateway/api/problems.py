@@ -91,6 +91,50 @@ NO_KL_REPORT = Problem(
     422,
     Bilingual("Indberetningen kan ikke dannes: {da}.", "The report cannot be made: {en}."),
 )
+EVENT_KIND_NOT_TAKEN = Problem(
+    "event-kind-not-taken",
+    422,
+    Bilingual(
+        "Hændelser af den art modtages ikke her endnu; de mulige er {kinds}.",
+        "Events of that kind are not taken here yet; the possible ones are {kinds}.",
+    ),
+)
+EVENT_NOT_YOURS = Problem(
+    "event-not-yours",
+    403,
+    Bilingual("Klienten kan ikke melde denne hændelse for den organisation.", "The client may not post this event."),
+)
+EVENT_ID_USED = Problem(
+    "event-id-used",
+    409,
+    Bilingual(
+        "En anden hændelse har dette id; en ny hændelse skal have et nyt.",
+        "Another event has this id; a new event needs a new one.",
+    ),
+)
+EVENT_FORBIDDEN = Problem(
+    "event-forbidden",
+    409,
+    Bilingual("Reglerne tillader ikke hændelsen.", "The order does not allow the event."),
+)
+RECORD_CHANGED = Problem(
+    "record-changed",
+    412,
+    Bilingual("Posten er ændret siden; hent den igen.", "The record has changed since; fetch it again."),
+)
+PLAN_WITHDRAWN = Problem(
+    "plan-withdrawn",
+    409,
+    Bilingual("Planen er trukket tilbage.", "The plan was withdrawn."),
+)
+NO_HOSPITAL = Problem(
+    "no-hospital",
+    422,
+    Bilingual(
+        "Det angivne er ikke et kendt sygehus, eller planen går ikke til et sygehus.",
+        "What is named is no known hospital, or the plan goes to no hospital.",
+    ),
+)
 UNAVAILABLE = Problem(
     "unavailable", 503, Bilingual("Prøv igen om lidt; intet er modtaget.", "Try again shortly; nothing was received.")
 )
