@@ -33,7 +33,19 @@ MAY_IMPORT = {
 EDGES = {
     "delivery": {"acknowledgements", "delivery", "errors", "logs", "mappers", "model", "parsers", "pipeline"}
     | {"reading_pool", "routing", "security", "store"},
-    "api": {"acknowledgements", "api", "bootstrap", "cases", "casework", "catalogue", "convert", "delivery", "errors", "logs", "lookup"}
+    "api": {
+        "acknowledgements",
+        "api",
+        "bootstrap",
+        "cases",
+        "casework",
+        "catalogue",
+        "convert",
+        "delivery",
+        "errors",
+        "logs",
+        "lookup",
+    }
     | {"mappers", "model", "pipeline", "receive", "routing", "security", "store"},
     "pipeline": {"acknowledgements", "law", "mappers", "model", "parsers", "residence", "routing", "validators"},
 }
