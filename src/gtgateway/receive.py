@@ -16,8 +16,8 @@ from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Known, Outcome, Repeat
 from gtgateway.notification import with_corrections
 from gtgateway.pipeline import judge
-from gtgateway.security.identity import Caller
-from gtgateway.security.permissions import may_send
+from gtgateway.security.identity import Caller, Scope
+from gtgateway.security.permissions import holds, may_send
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
         return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=kept.ours)
     if reading.envelope is None and reading.vans is None:
         return Received(judge(reading, Known(), gateway.tools, received_at), None)
+    if not holds(caller, Scope.MESSAGES_SEND):
+        raise NotAllowed("Whoever may only send receipts sends nothing else.")
     if reading.envelope is not None and not may_send(caller, reading.envelope, gateway.tools.directory):
         raise NotAllowed("The sender of the message is not one that this client acts for.")
     try:

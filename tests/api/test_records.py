@@ -131,7 +131,9 @@ def test_a_missing_scope_is_told(guarded_client: httpx.Client) -> None:
         ("odense", "POST", "/check"): 403,
     }
     for (name, method, path), status in cases.items():
-        answer = guarded_client.request(method, path, headers={"Authorization": f"Bearer sample-{name}"})
+        body = ggop(discharged=yesterday()) if method == "POST" else None
+        headers = {"Authorization": f"Bearer sample-{name}"}
+        answer = guarded_client.request(method, path, content=body, headers=headers)
         assert answer.status_code == status, (name, method, path)
 
 

@@ -15,6 +15,7 @@ from gtgateway.api.calling import Body, GatewayOf, Receipter, Sender
 from gtgateway.api.feeds import After, Feed, For, Limit, Wait, cursor_of, position_of, whose_feed
 from gtgateway.api.problems import (
     NOT_FOUND,
+    SCOPE_MISSING,
     SENDER_NOT_YOURS,
     UNREADABLE,
     UNSUPPORTED_FORMAT,
@@ -31,8 +32,8 @@ from gtgateway.model.delivery import Delivery, DeliveryState, MessageEvent
 from gtgateway.model.outcome import TOP_SCORE, Repeat, Verdict
 from gtgateway.model.reasons import words_of_reason
 from gtgateway.receive import Received, receive
-from gtgateway.security.identity import Caller
-from gtgateway.security.permissions import may_see_message
+from gtgateway.security.identity import Caller, Scope
+from gtgateway.security.permissions import holds, may_see_message
 from gtgateway.store.base import StoredMessage
 
 router = APIRouter(tags=["messages"])
@@ -43,8 +44,8 @@ def utc_now() -> datetime:
 
 
 @router.post("/messages", summary="Receive a message")
-async def post_message(request: Request, body: Body, gateway: GatewayOf, caller: Sender) -> Response:
-    """GGOP XML, a clinical e-mail that carries a plan, or a FHIR message, bare or in a VANSEnvelope.
+async def post_message(request: Request, body: Body, gateway: GatewayOf, caller: Receipter) -> Response:
+    """GGOP XML, a clinical e-mail that carries a plan, or a FHIR message, bare or in a VANSEnvelope; also receipts.
 
     The content decides, the Content-Type is a hint.
 
@@ -65,7 +66,8 @@ async def received_response(request: Request, body: bytes, gateway: Gateway, cal
         received = await receive(body, gateway, caller, utc_now)
     except NotAllowed:
         log.warning("message_sender_not_allowed", client=caller.name)
-        raise ProblemError(SENDER_NOT_YOURS) from None
+        problem = SENDER_NOT_YOURS if holds(caller, Scope.MESSAGES_SEND) else SCOPE_MISSING
+        raise ProblemError(problem) from None
     _log(received, caller)
     outcome = received.outcome
     if outcome.verdict is Verdict.UNREADABLE and outcome.reply.body is None:
