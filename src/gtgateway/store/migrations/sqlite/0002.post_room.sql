@@ -154,6 +154,9 @@ CREATE INDEX IF NOT EXISTS message_by_time ON message (received_at);
 
 CREATE INDEX IF NOT EXISTS message_of_envelope ON message (envelope_id);
 
-CREATE INDEX IF NOT EXISTS letter_by_id ON letter (letter_id);
+-- Of refused letters too, in place of the one without them.
+CREATE INDEX IF NOT EXISTS letter_by_id ON letter (letter_id, message);
+
+DROP INDEX IF EXISTS letter_of_record;
 
 CREATE INDEX IF NOT EXISTS finding_of_rule ON finding (rule, message);
