@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
 import pytest
 
-from ggop import ggop
+from ggop import Role, ggop
 from gtgateway.convert import Target
 from gtgateway.mappers.fhir_codes import PRECONDITION_DATE
 from gtgateway.model.plan import COPENHAGEN, Level
@@ -244,3 +244,30 @@ def test_the_official_example_corrects_a_plan(client: httpx.Client, shared: Path
     assert told.status_code == 201, told.text
     (entry,) = records(client)
     assert (entry["version"], entry["record"]["discharged_on"]) == (2, TODAY.isoformat())
+
+
+def test_a_plan_that_went_on_to_another_hospital_stays_there(client: httpx.Client) -> None:
+    """The date is corrected; the hospital that the patient has chosen since is the municipality's word."""
+    chosen = Role("5790999300025", "4202370", "sygehusafdelingsnummer", "OUH", "Rehabiliteringsafdelingen")
+    sent = post(client, plan(YESTERDAY, level="specialiseret", copies=[chosen]))
+    assert sent.status_code == 201, sent.text
+    (record,) = client.get(sent.headers["Location"], headers=HOSPITAL).json()["record_ids"]
+    event = {
+        "id": str(uuid4()),
+        "kind": "hospital_chosen",
+        "at": datetime.now(COPENHAGEN).isoformat(),
+        "by": "odense-kommune",
+        "hospital": "gln:5790999300148",
+    }
+    assert client.post(f"/records/{record}/events", json=event, headers=ODENSE).status_code == 201
+    assert code_of(post(client, notification(TODAY))) == "ok"
+    other = {"Authorization": "Bearer dev:5790999300148"}
+    (entry,) = client.get("/records", headers=other).json()["records"]
+    assert (entry["change"], entry["record"]["discharged_on"]) == ("corrected", str(TODAY))
+    first = {"Authorization": "Bearer dev:5790999300025"}
+    assert client.get(f"/records/{record}", headers=first).status_code == 404
+    # And once more elsewhere: the date stays corrected.
+    again = {**event, "id": str(uuid4()), "hospital": "gln:5790999300025"}
+    assert client.post(f"/records/{record}/events", json=again, headers=ODENSE).status_code == 201
+    shown = client.get(f"/records/{record}", headers=first).json()
+    assert (shown["discharged_on"], shown["plan_version"], shown["version"]) == (str(TODAY), 2, 4)

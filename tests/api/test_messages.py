@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -288,3 +291,100 @@ def test_shadow_mode_tells_what_the_coming_order_would_say_and_refuses_nothing(t
         assert "med under 500 bogstaver" in note["text"]["da"]
         told = len([each for each in state["findings"] if each["severity"] == "information"])
         assert f"information={told}" in answer.headers["Gtgateway-Findings"]
+
+
+# --- the sender's feed ------------------------------------------------------------------------------------------------
+
+OTHER_HOSPITAL = {"Authorization": "Bearer dev:5790999300148"}
+
+
+def feed(client: httpx.Client, headers: dict[str, str] = HOSPITAL, **params: str | int | float) -> dict[str, Any]:
+    answer = client.get("/messages", params=params, headers=headers)
+    assert answer.status_code == 200, answer.text
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def test_what_happened_to_a_message_is_told_to_its_sender_and_to_nobody_else(client: httpx.Client) -> None:
+    place = post(client, ggop(discharged=yesterday())).headers["Location"]
+    page = client.get("/records", headers=ODENSE).json()
+    client.get("/records", params={"after": page["next"]}, headers=ODENSE)
+    answered, delivered = feed(client)["messages"]
+    assert answered == {
+        "position": answered["position"],
+        "message_id": place.removeprefix("/messages/"),
+        "kind": "answered",
+        "at": answered["at"],
+        "recipient": None,
+        "reason": "accepted",
+        "text": {"da": "Meddelelsen er godkendt.", "en": "The message was accepted."},
+        "detail": answered["detail"],
+    }
+    assert re.fullmatch(r"(warning=\d+, )?information=\d+", answered["detail"])
+    assert (delivered["kind"], delivered["message_id"]) == ("delivered", answered["message_id"])
+    assert delivered["recipient"] == {"organisation": "odense-kommune", "name": "Odense Kommune"}
+    for other in (ODENSE, OTHER_HOSPITAL):
+        assert feed(client, other)["messages"] == []
+        assert client.get(place, headers=other).status_code == 404
+
+
+def test_a_refused_message_is_told_with_how_much_was_found(client: httpx.Client) -> None:
+    answer = post(client, ggop(discharged=yesterday(), need=""))
+    assert answer.status_code == 422
+    (told,) = feed(client)["messages"]
+    assert (told["kind"], told["reason"]) == ("answered", "rejected")
+    assert told["detail"] == answer.headers["Gtgateway-Findings"]
+    assert told["detail"].startswith("error=")
+
+
+def test_the_senders_feed_comes_in_pages_and_in_order(client: httpx.Client) -> None:
+    places = [post(client, ggop(discharged=yesterday(), letter_id=f"B{each}")).headers["Location"] for each in range(5)]
+    seen: list[str] = []
+    cursor, more = "", True
+    while more:
+        page = feed(client, limit=2, after=cursor)
+        seen += [f"/messages/{each['message_id']}" for each in page["messages"]]
+        cursor, more = page["next"], page["more"]
+    assert seen == places
+    assert feed(client, after=cursor) == {"messages": [], "next": cursor, "more": False}
+    assert len(feed(client, after=feed(client, limit=2)["next"])["messages"]) == 3
+
+
+def test_whoever_waits_is_woken(client: httpx.Client) -> None:
+    cursor = feed(client)["next"]
+    assert feed(client, after=cursor, wait=0.1)["messages"] == []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(feed, client, after=cursor, wait=30)
+        time.sleep(0.2)
+        began = time.monotonic()
+        post(client, ggop(discharged=yesterday()))
+        assert [each["kind"] for each in waiting.result(10)["messages"]] == ["answered"]
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("cursor", ["x", "cjE6MQ", "bTE6", "é", "a" * 5000])
+def test_a_cursor_that_is_not_the_feeds_own_is_refused(client: httpx.Client, cursor: str) -> None:
+    """`cjE6MQ` is one of the recipients' feed."""
+    assert client.get("/messages", params={"after": cursor}, headers=HOSPITAL).status_code == 400
+
+
+def test_whose_feed_of_messages(client: httpx.Client, guarded_client: httpx.Client) -> None:
+    post(client, ggop(discharged=yesterday()))
+    assert len(feed(client, **{"for": "5790001354145"})["messages"]) == 1
+    assert len(feed(client, **{"for": "ouh-ortopaedkirurgi"})["messages"]) == 1
+    assert client.get("/messages", params={"for": "5790999300148"}, headers=HOSPITAL).status_code == 404
+    whole = {"Authorization": "Bearer dev:5790999300018"}  # the hospital that the sender is a unit of
+    assert len(feed(client, whole)["messages"]) == 1
+    for name, status in (("odense", 403), ("screen", 403), ("ouh", 200)):
+        headers = {"Authorization": f"Bearer sample-{name}"}
+        assert guarded_client.get("/messages", headers=headers).status_code == status
+
+
+def test_a_delivery_says_how_it_goes_and_not_by_which_end_point(client: httpx.Client) -> None:
+    place = post(client, ggop(discharged=yesterday())).headers["Location"]
+    (delivery,) = client.get(place, headers=HOSPITAL).json()["deliveries"]
+    assert set(delivery) == {
+        "record_id", "version", "organisation_id", "organisation_name", "roles", "state", "attempts", "updated_at",
+        "next_at", "reason", "reached_by", "text",
+    }  # fmt: skip
+    assert (delivery["reached_by"], delivery["next_at"], delivery["text"]) == ("pull", None, None)
