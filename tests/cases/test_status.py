@@ -99,3 +99,20 @@ def test_delivered_when_those_who_act_have_it(action: DeliveryState, copy: Deliv
     case = case_of()
     clocks = clocks_of(case, governing_of(case, ORDERS), CALENDAR)
     assert status_of(case, clocks, DAY, deliveries) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        (DeliveryState.REFUSED, "capacity", CaseStatus.AWAITING_HOSPITAL),
+        (DeliveryState.REFUSED, "capacity_own_region", CaseStatus.AWAITING_HOSPITAL),
+        (DeliveryState.REFUSED, "syntaksfejl", CaseStatus.RECEIVED),
+        (DeliveryState.CANCELLED, "rerouted", CaseStatus.RECEIVED),
+    ],
+)
+def test_a_case_waits_for_another_hospital(state: DeliveryState, reason: str, expected: CaseStatus) -> None:
+    at = datetime(2027, 2, 5, tzinfo=UTC)
+    hospital = Delivery("R1", 1, "ouh", "OUH", ("action",), state, 1, at, reason=reason)
+    case = case_of(Level.SPECIALISERET)
+    clocks = clocks_of(case, governing_of(case, ORDERS), CALENDAR)
+    assert status_of(case, clocks, DAY, [hospital]) is expected

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 
 from gtgateway.model.case import Case, CaseStatus, Clocks, EventKind
-from gtgateway.model.delivery import Delivery
+from gtgateway.model.delivery import Delivery, DeliveryState
+from gtgateway.model.reasons import CAPACITY, CAPACITY_OWN_REGION
 from gtgateway.model.route import Role
 
 #: Roles whose delivery makes a plan delivered.
 _ACTING = (Role.ACTION, Role.AUTHORITY)
+
+_NO_ROOM = (CAPACITY, CAPACITY_OWN_REGION)
 
 
 def status_of(case: Case, clocks: Clocks, day: date, deliveries: Sequence[Delivery] = ()) -> CaseStatus:
@@ -23,6 +26,8 @@ def status_of(case: Case, clocks: Clocks, day: date, deliveries: Sequence[Delive
         return CaseStatus.REPLACED if case.ended.kind is EventKind.REPLACED else CaseStatus.CLOSED
     if case.started:
         return CaseStatus.STARTED
+    if any(each.state is DeliveryState.REFUSED and each.reason in _NO_ROOM for each in deliveries):
+        return CaseStatus.AWAITING_HOSPITAL
     if case.on_hold:
         return CaseStatus.PATIENT_POSTPONED
     if case.deferred and case.deferred.deferred_until and day < case.deferred.deferred_until:

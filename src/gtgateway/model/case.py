@@ -311,6 +311,7 @@ class CaseStatus(StrEnum):
     RECEIVED = "received"
     DELIVERED = "delivered"
     ACKNOWLEDGED = "acknowledged"
+    AWAITING_HOSPITAL = "awaiting_hospital"  #: the chosen one has no room, and the patient must choose again
     LEVEL_SET = "level_set"
     INFORMED = "informed"
     REPLY_PENDING = "reply_pending"
