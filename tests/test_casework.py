@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
+from gtgateway.bootstrap import gateway_from
+from gtgateway.casework import take_up_refusals
 from gtgateway.convert import Target
+from gtgateway.data import packaged
+from gtgateway.model.case import EventKind
+from gtgateway.model.delivery import NewAttempt
+from gtgateway.model.message import OriginalRef
 from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.receive import receive
 from gtgateway.samples import sample_message
+from gtgateway.settings import Settings
 
 SENDER = {"Authorization": "Bearer dev:5790001354145"}
 ODENSE = {"Authorization": "Bearer dev:5790000121441"}
@@ -140,3 +151,47 @@ def test_a_withdrawal_reaches_the_second_hospital(client: httpx.Client) -> None:
     say(client, record, "acknowledged", SECOND, OF_SECOND)  # that it was taken back
     told = client.get("/messages", headers=SENDER).json()["messages"]
     assert [each["kind"] for each in told].count("withdrawn") == 1
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_process_left_is_taken_up(tmp_path: Path) -> None:
+    """The receipt was kept, and the process died before the case was told: the next one tells it, once."""
+    directory = tmp_path / "directory"
+    shutil.copytree(packaged("samples", "directory"), directory)
+    (directory / "net.toml").write_text(
+        '[[endpoints]]\nid = "net"\nurl = "http://127.0.0.1:9/"\ndefault_for = "vans"\n'
+    )
+    settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0, directory=directory)
+    gateway = gateway_from(settings, development=True)
+    await gateway.open()
+    try:
+        caller = gateway.clients.identify(SENDER["Authorization"])
+        assert caller is not None
+        received = await receive(plan(), gateway, caller, lambda: datetime.now(UTC))
+        now = datetime.now(UTC)
+        claimed = await gateway.store.claim("w", {"net": 5}, now, now + timedelta(minutes=1))
+        due = next(each for each in claimed if each.organisation_id == FIRST)
+        await gateway.store.begin("w", [NewAttempt(due.delivery_id, now, "ours", None, now)])
+        refusal = OriginalRef("ours", (), None, None, False, "ikke_specificeret", "GOP-CHOICE-13")
+        await gateway.store.save_receipt(refusal, "digest", now, "hospital", [FIRST])
+        for _ in range(2):
+            await take_up_refusals(gateway, datetime.now(UTC))
+        case = await gateway.store.case(due.record_id)
+        assert case is not None
+        (kept,) = case.events
+        assert (kept.event.kind, kept.event.by, kept.event.at) == (EventKind.REFUSED_CAPACITY, FIRST, now)
+        assert [each.rule for each in kept.findings] == ["GOP-CHOICE-13"]
+        told = await gateway.store.events(["5790001354145"], 0, 10)
+        assert [(each.kind, each.reason) for each in told.entries] == [
+            ("answered", "accepted"),
+            ("refused", "capacity"),
+            ("new_hospital_needed", "capacity_own_region"),
+        ]
+        assert {each.message_id for each in told.entries} == {received.message_id}
+    finally:
+        await gateway.close()

@@ -44,6 +44,12 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_every_test_that_a_document_names_exists() -> None:
+    for document in (ROOT / "docs").rglob("*.md"):
+        for file, test in re.findall(r"`(tests/\S+\.py)::(\w+)`", document.read_text("utf-8")):
+            assert f"def {test}(" in (ROOT / file).read_text("utf-8"), f"{document.name} names {file}::{test}"
+
+
 def test_every_setting_says_what_it_does() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text("utf-8")
     for name, field in Settings.model_fields.items():
