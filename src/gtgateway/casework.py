@@ -28,7 +28,7 @@ from gtgateway.model.outcome import Rerouted, Verdict
 from gtgateway.model.plan import danish_day
 from gtgateway.model.reasons import CAPACITY, CAPACITY_OWN_REGION
 from gtgateway.model.route import Organisation, Role
-from gtgateway.pipeline import judge_corrected, with_discharge
+from gtgateway.pipeline import judge_corrected, plan_now
 from gtgateway.security.identity import Caller
 from gtgateway.store.base import AddedEvent, KeptEvent, NewEvent, Rerouting, StoredCase
 
@@ -194,16 +194,21 @@ def _refuse_errors(findings: tuple[Finding, ...]) -> None:
 
 
 async def _opened(stored: StoredCase, gateway: Gateway) -> _Open:
-    """The case with its plan, read from the bytes that were received, with the discharge date as it is known now."""
+    """The case with its plan, read from the bytes that were received, as it is known now."""
     body = await gateway.store.body(stored.message_id)
     if body is None:
         raise EventRefusedError(Why.UNKNOWN)
     reading = await gateway.pool.read(body)
     letter = next(each for each in reading.letters if each.head.letter_id == stored.letter_id)
-    plan = letter.plan
-    assert plan is not None  # it was accepted
-    if stored.discharged_on not in (None, plan.discharged_on):
-        plan = with_discharge(plan, reading, stored.discharged_on)
+    assert letter.plan is not None  # it was accepted
+    plan = plan_now(
+        letter.plan,
+        reading,
+        gateway.tools.directory,
+        stored.received_at,
+        discharged_on=stored.discharged_on,
+        rerouted=stored.rerouted,
+    )
     events = tuple(kept.event for kept in stored.events)
     municipality, region = _residence(stored, gateway)
     received_on = danish_day(stored.received_at)

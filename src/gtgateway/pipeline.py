@@ -41,7 +41,7 @@ from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual, Fault, Finding, Layer, LayerResult, Severity, Validity
 from gtgateway.model.message import Action, Envelope, FhirEnvelope, Format, Letter, LetterHead, Reading
-from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Verdict
+from gtgateway.model.outcome import Known, LetterOutcome, Outcome, Repeat, Rerouted, Verdict
 from gtgateway.model.plan import LocalMoment, Party, RehabilitationPlan, danish_day
 from gtgateway.model.route import Organisation, Route
 from gtgateway.parsers.envelope import ParsedLetter, read_envelope
@@ -392,6 +392,21 @@ def judge_corrected(
             known = replace(known, corrected_from={letter.head.letter_id: plan.discharged_on})
         plan = with_discharge(plan, reading, discharged_on)
     return _judge_letter(replace(letter, plan=plan), reading, known, tools, received_at, Regard.LIVE, None)
+
+
+def plan_now(
+    plan: RehabilitationPlan,
+    reading: Reading,
+    directory: Directory,
+    received_at: datetime,
+    *,
+    discharged_on: date | None,
+    rerouted: Rerouted | None,
+) -> RehabilitationPlan:
+    """A plan of a reading as it is known now: with its corrected discharge date and the hospital chosen since."""
+    if discharged_on not in (None, plan.discharged_on):
+        plan = with_discharge(plan, reading, discharged_on)
+    return rerouted_plan(plan, rerouted, directory, danish_day(received_at)) if rerouted else plan
 
 
 def with_discharge(plan: RehabilitationPlan, reading: Reading, discharged_on: date) -> RehabilitationPlan:

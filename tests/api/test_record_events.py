@@ -170,6 +170,9 @@ def test_a_hospital_without_room_and_the_next_one(client: httpx.Client) -> None:
     assert [each["organisation"]["name"] for each in document["route"] if each["role"] == "action"] == [
         "Sygehus Ådalen, Neurorehabilitering"
     ]
+    rendered = client.get(f"/records/{record}", headers={**OTHER, "Accept": "application/xml"})
+    assert OTHER_GLN.encode() in rendered.content
+    assert b"5790999300025" not in rendered.content
     original = client.get(f"/records/{record}/original", headers=OTHER)
     assert b"5790999300025" in original.content
     # Whoever lost the plan has no more say in it, and learns no more of it than a stranger.

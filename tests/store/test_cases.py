@@ -239,6 +239,7 @@ async def test_another_hospital_is_sent_the_same_version(store: Store) -> None:
     (due,) = await claim(store)
     assert (due.organisation_id, due.plan_version, due.action) == (SECOND.id, 1, Action.NEW)
     assert (due.message_id, due.letter_id, due.roles) == (saved.message_id, "L1", ("action",))
+    assert due.rerouted == Rerouted(SECOND.id, FIRST.id)
     case = await store.case(saved.record_ids[0])
     assert case is not None
     assert (case.rerouted, case.organisations) == (Rerouted(SECOND.id, FIRST.id), {SECOND.id, ODENSE.id})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import date
+from datetime import date, datetime
 
 import orjson
 from fastapi import APIRouter, Request
@@ -20,7 +20,7 @@ from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
 from gtgateway.model.message import Envelope
 from gtgateway.model.plan import RehabilitationPlan
 from gtgateway.model.route import OrganisationKind
-from gtgateway.pipeline import with_discharge
+from gtgateway.pipeline import plan_now
 from gtgateway.security.identity import Caller, Scope
 from gtgateway.security.permissions import holds, may_see_record
 from gtgateway.store.base import FeedEntry, StoredRecord
@@ -132,7 +132,7 @@ def _quality(text: str) -> float:
 
 
 async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, RehabilitationPlan]:
-    """The plan of a record, read anew from the bytes that were received, with the discharge date as it is known now."""
+    """The plan of a record, read anew from the bytes that were received, as it is known now."""
     body = await gateway.store.body(stored.message_id)
     if body is None:
         raise ProblemError(NOT_FOUND)
@@ -141,10 +141,13 @@ async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, Re
     plan = next(plans, None)
     if reading.envelope is None or plan is None:
         raise ProblemError(NOT_FOUND)
-    discharged_on = orjson.loads(stored.record)["discharged_on"]
-    if discharged_on is not None and discharged_on != str(plan.discharged_on):
-        plan = with_discharge(plan, reading, date.fromisoformat(discharged_on))
-    return reading.envelope, plan
+    record = orjson.loads(stored.record)
+    day, received_at = record["discharged_on"], datetime.fromisoformat(record["received_at"])
+    discharged_on = date.fromisoformat(day) if day else None
+    directory = gateway.tools.directory
+    return reading.envelope, plan_now(
+        plan, reading, directory, received_at, discharged_on=discharged_on, rerouted=stored.rerouted
+    )
 
 
 @router.get("/records/{record_id}/kl-report", summary="KL's § 140 delivery report, at receipt")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from gtgateway.delivery.rendering import Original
+from gtgateway.model.delivery import DueDelivery
 from gtgateway.model.message import Reading
-from gtgateway.pipeline import with_discharge
+from gtgateway.pipeline import plan_now
 from gtgateway.reading_pool import ReadingPool
+from gtgateway.routing.directory import Directory
 from gtgateway.store.base import Store
 
 
@@ -17,12 +17,15 @@ async def read_again(message_id: str, store: Store, pool: ReadingPool) -> tuple[
     return None if body is None else (body, await pool.read(body))
 
 
-def original_of(body: bytes, reading: Reading, letter_id: str, discharged_on: date | None) -> Original | None:
-    """One plan of a message with the discharge date as it is known now; None when it holds no such plan."""
-    letter = next((each for each in reading.letters if each.head.letter_id == letter_id), None)
+def original_of(body: bytes, reading: Reading, due: DueDelivery, directory: Directory) -> Original | None:
+    """The plan of a delivery, with the discharge date and the hospital as they are known now.
+
+    None when the message holds no such plan.
+    """
+    letter = next((each for each in reading.letters if each.head.letter_id == due.letter_id), None)
     if letter is None or letter.plan is None:
         return None
-    plan = letter.plan
-    if discharged_on not in (None, plan.discharged_on):
-        plan = with_discharge(plan, reading, discharged_on)
+    plan = plan_now(
+        letter.plan, reading, directory, due.received_at, discharged_on=due.discharged_on, rerouted=due.rerouted
+    )
     return Original(body, reading, letter, plan)

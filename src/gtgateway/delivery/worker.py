@@ -250,7 +250,7 @@ class PostRoom:
             return self._given_up(due, "no_receipt")
         if found is None:
             return self._given_up(due, "body_gone")
-        original = original_of(*found, due.letter_id, due.discharged_on)
+        original = original_of(*found, due, self._directory)
         if original is None:
             return self._given_up(due, "cannot_render")
         receiver = self._directory.by_id(due.organisation_id)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gtgateway.model.message import Action
+from gtgateway.model.outcome import Rerouted
 
 
 class DeliveryState(StrEnum):
@@ -130,6 +131,7 @@ class DueDelivery:
     resends: int  #: of these, how many were sent again because nobody knew whether the one before arrived
     give_up_at: datetime
     ambiguous: bool = False  #: the try before was sent and stayed without its receipt
+    rerouted: Rerouted | None = None  #: the patient has chosen another hospital than the message names
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,5 +156,5 @@ class Outcome:
     @property
     def counted(self) -> str:
         """How many findings of each severity: `warning=2, information=1`."""
-        counts = ((severity, self.count(severity)) for severity in Severity)
-        return ", ".join(f"{severity}={count}" for severity, count in counts if count)
+        found = [finding.severity for finding in self.all_findings]
+        return ", ".join(f"{severity}={count}" for severity in Severity if (count := found.count(severity)))

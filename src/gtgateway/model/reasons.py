@@ -81,6 +81,13 @@ REASONS: dict[str, Bilingual] = {
         "Planen er forsøgt sendt, så længe det gav mening; en person skal sørge for den.",
         "The plan was tried for as long as that made sense; a person must see to it.",
     ),
+    "body_gone": Bilingual(
+        "Planen findes ikke længere hos os og kan ikke sendes.", "The plan is no longer kept here and cannot be sent."
+    ),
+    "cannot_render": Bilingual(
+        "Planen kan ikke omsættes til det format, som modtageren tager imod; en person skal sørge for den.",
+        "The plan cannot be rendered in the format that the recipient takes; a person must see to it.",
+    ),
     "by_person": Bilingual("En person har opgivet leveringen.", "A person has given the delivery up."),
     "superseded": Bilingual("En senere version træder i stedet.", "A later version takes its place."),
     "never_sent": Bilingual(

@@ -271,10 +271,19 @@ class SqlArchive(CaseArchive, SearchArchive):
         found = await self._read("record", record_id=record_id)
         if not found:
             return None
-        record, version, document, message_id, letter_id, state, eventful = found[0]
+        record, version, document, message_id, letter_id, state, eventful, *rerouted = found[0]
         organisations = frozenset(organisation for (organisation,) in await self._read("access", record=record))
         shown = await self._shown(record, record_id, version, document, eventful)
-        return StoredRecord(record_id, version, shown, message_id, organisations, letter_id, state)
+        return StoredRecord(
+            record_id,
+            version,
+            shown,
+            message_id,
+            organisations,
+            letter_id,
+            state,
+            Rerouted(*rerouted) if rerouted[0] else None,
+        )
 
     # --- feed ---------------------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ class StoredRecord:
     organisations: frozenset[str]  #: ids of the organisations that may read it now
     letter_id: str  #: which letter of the message it was made from
     state: str  #: active or withdrawn
+    rerouted: Rerouted | None = None
 
 
 @dataclass(frozen=True, slots=True)

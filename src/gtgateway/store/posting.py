@@ -21,6 +21,7 @@ from gtgateway.model.delivery import (
     NewAttempt,
 )
 from gtgateway.model.message import Action, OriginalRef
+from gtgateway.model.outcome import Rerouted
 from gtgateway.store.base import EventPage, KeptReceipt, Unserved
 from gtgateway.store.database import Database
 from gtgateway.store.saving import Patience, Row, Transaction, instant
@@ -346,6 +347,8 @@ def _due(
     resends: int,
     give_up_at: str,
     ambiguous: bool,
+    hospital: str | None,
+    instead_of: str | None,
 ) -> DueDelivery:
     return DueDelivery(
         delivery,
@@ -366,6 +369,7 @@ def _due(
         resends,
         datetime.fromisoformat(give_up_at),
         bool(ambiguous),
+        Rerouted(hospital, instead_of) if (hospital and instead_of) else None,
     )
 
 

@@ -29,8 +29,10 @@ WHERE id = :record;
 
 -- name: record
 SELECT record.id, version, document, message.message_id, record.letter_id, state,
-    EXISTS (SELECT 1 FROM case_event WHERE case_event.record = record.id)
-FROM record JOIN message ON message.id = record.message
+    EXISTS (SELECT 1 FROM case_event WHERE case_event.record = record.id), rerouted.hospital, rerouted.instead_of
+FROM record
+JOIN message ON message.id = record.message
+LEFT JOIN rerouted ON rerouted.plan = record.plan
 WHERE record_id = :record_id;
 
 -- name: access

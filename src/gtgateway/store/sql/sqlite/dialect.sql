@@ -83,7 +83,8 @@ SELECT min((
 SELECT delivery.id, delivery.message_uuid, delivery.endpoint, delivery.organisation, record.record_id, plan.plan_id,
     plan.sender_gln, delivery.plan_version, plan_version.action, message.message_id, delivery.source_letter,
     message.received_at, plan.discharged_on, delivery.roles, delivery.attempts, delivery.resends, delivery.give_up_at,
-    CASE delivery.state WHEN 'claimed' THEN claimed_from ELSE delivery.state END IN ('inflight', 'sent') AS ambiguous
+    CASE delivery.state WHEN 'claimed' THEN claimed_from ELSE delivery.state END IN ('inflight', 'sent') AS ambiguous,
+    rerouted.hospital, rerouted.instead_of
 FROM (
     SELECT delivery.id, row_number() OVER (PARTITION BY endpoint ORDER BY next_at, delivery.id) <= asking.value AS taken
     FROM json_each(:slots) AS asking
@@ -103,6 +104,7 @@ JOIN record ON record.id = delivery.record
 JOIN plan ON plan.id = delivery.plan
 JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
 JOIN message ON message.id = delivery.source
+LEFT JOIN rerouted ON rerouted.plan = plan.id
 WHERE taken
 ORDER BY next_at, delivery.id;
 
