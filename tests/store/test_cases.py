@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from outcomes import CPR, GP, ODENSE, RECEIVED_AT, SENDER, accepted, letter_of, reading_of, route_to
+from outcomes import CPR, GP, ODENSE, RECEIVED_AT, SENDER, accepted, letter_of, postgres_store, reading_of, route_to
 
 from gtgateway.model.case import CaseEvent, EventKind
 from gtgateway.model.delivery import AttemptResult, Conclusion, Delivery, DeliveryState, DueDelivery, NewAttempt
@@ -326,6 +326,19 @@ async def test_a_receipt_that_refuses_for_capacity_waits_until_the_case_tells_of
     assert [kind for kind, *_ in await told(store)] == ["answered", "refused", "new_hospital_needed"]
 
 
+async def test_so_does_one_that_came_with_the_answer(store: Store) -> None:
+    saved = await keep(store)
+    (due,) = await claim(store)
+    await store.begin("w", [NewAttempt(due.delivery_id, NOW, "ours-1", None, NOW)])
+    text = "GOP-CHOICE-13: Der er ikke plads."
+    refused = AttemptResult(
+        due.delivery_id, "ours-1", NOW, Conclusion.REFUSED, "fatal-error", text, DeliveryState.REFUSED, None, "digest"
+    )
+    await store.conclude("w", [refused])
+    assert (await states(store, saved))[FIRST.id] == ("refused", "capacity")
+    assert [each.delivery_id for each in await store.capacity_refusals()] == [due.delivery_id]
+
+
 async def test_another_refusal_is_none_for_capacity(store: Store) -> None:
     await keep(store)
     await sent(store)
@@ -333,3 +346,39 @@ async def test_another_refusal_is_none_for_capacity(store: Store) -> None:
         OriginalRef("ours-1", (), "1", "2", False, "syntaksfejl", "Nej."), "d", NOW, "c", [FIRST.id]
     )
     assert await store.capacity_refusals() == ()
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+async def test_events_and_new_versions_from_two_processes_take_turns(database: str) -> None:
+    """Every version of the record is one change's, and no event is judged by what another process has changed."""
+    stores = [postgres_store(database) for _ in range(2)]
+    for each in stores:
+        await each.open()
+    try:
+        one, other = stores
+        saved = await keep(one)
+
+        async def tell(store: Store, count: int) -> list[int]:
+            versions = []
+            while len(versions) < count:
+                case = await store.case(saved.record_ids[0])
+                assert case is not None
+                added = await store.add_event(new(saved, version=case.version))
+                if added.kept:
+                    versions.append(added.kept.version)
+            return versions
+
+        async def correct() -> None:
+            for number in range(2, 7):
+                await keep(one, f"L{number}", version=number)
+
+        told_by_one, told_by_other, _ = await asyncio.gather(tell(one, 5), tell(other, 5), correct())
+        case = await one.case(saved.record_ids[0])
+        assert case is not None
+        assert (case.version, case.plan_version, len(case.events)) == (16, 6, 10)
+        assert len({*told_by_one, *told_by_other}) == 10
+    finally:
+        for each in stores:
+            await each.close()

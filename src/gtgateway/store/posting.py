@@ -20,8 +20,9 @@ from gtgateway.model.delivery import (
     MessageEvent,
     NewAttempt,
 )
-from gtgateway.model.message import Action, OriginalRef
+from gtgateway.model.message import CAPACITY_RULE, Action, OriginalRef
 from gtgateway.model.outcome import Rerouted
+from gtgateway.model.reasons import CAPACITY
 from gtgateway.store.base import EventPage, KeptReceipt, Unserved
 from gtgateway.store.database import Database
 from gtgateway.store.saving import Patience, Row, Transaction, instant
@@ -103,7 +104,7 @@ class PostRoomArchive(Database):
                 "envelope_id": each.envelope_id,
                 "finished_at": instant(each.finished_at),
                 "result": each.conclusion,
-                "reason": each.reason,
+                "reason": CAPACITY if _lacks_capacity(each) else each.reason,
                 "detail": each.detail,
                 "receipt_digest": each.receipt_digest,
                 "state": each.state,
@@ -297,9 +298,14 @@ class PostRoomArchive(Database):
         await self._until(lambda: self._newest_event > after, seconds)
 
 
+def _lacks_capacity(result: AttemptResult) -> bool:
+    """The receipt in the answer refuses for capacity: see `OriginalRef.lacks_capacity`."""
+    return result.state is DeliveryState.REFUSED and CAPACITY_RULE in (result.detail or "")
+
+
 async def _answered(db: Transaction, original: OriginalRef, attempt: int, delivery: int, received_at: datetime) -> None:
     """Move the delivery whose current message a receipt answers."""
-    reason = "capacity" if original.lacks_capacity else original.refuse_code
+    reason = CAPACITY if original.lacks_capacity else original.refuse_code
     row: Row = {"delivery": delivery, "attempt": attempt, "reason": reason, "at": instant(received_at)}
     if original.positive:
         state = DeliveryState.DELIVERED
