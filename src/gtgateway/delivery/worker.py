@@ -243,8 +243,8 @@ class PostRoom:
         """What a try came to; None when none was made and the clock finds the delivery again."""
         try:
             found = await reading
-        except GatewayError as error:
-            await self._give_back(due, type(error).__name__)
+        except GatewayError:
+            await self._give_back(due, "postponed")
             return None
         if due.ambiguous and due.resends >= self._schedule.resends:
             return self._given_up(due, "no_receipt")
@@ -264,7 +264,7 @@ class PostRoom:
             log.error("cannot_render", delivery_id=due.delivery_id, **told(error))
             return self._given_up(due, "cannot_render")
         if self._stopping:
-            await self._give_back(due, "stopped")
+            await self._give_back(due, "postponed")
             return None
         started = self._clock()
         if not await self._begun(due, endpoint, outgoing, started):

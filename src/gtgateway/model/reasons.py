@@ -88,6 +88,11 @@ REASONS: dict[str, Bilingual] = {
         "Planen kan ikke omsættes til det format, som modtageren tager imod; en person skal sørge for den.",
         "The plan cannot be rendered in the format that the recipient takes; a person must see to it.",
     ),
+    "postponed": Bilingual("Planen sendes om lidt.", "The plan is sent in a little while."),
+    "endpoint_changed": Bilingual(
+        "Modtageren har fået en anden adresse; planen sendes om lidt.",
+        "The recipient has another address now; the plan is sent in a little while.",
+    ),
     "by_person": Bilingual("En person har opgivet leveringen.", "A person has given the delivery up."),
     "superseded": Bilingual("En senere version træder i stedet.", "A later version takes its place."),
     "never_sent": Bilingual(
