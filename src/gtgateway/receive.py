@@ -42,6 +42,8 @@ async def receive(body: bytes, gateway: Gateway, caller: Caller, now: Callable[[
         kept = await gateway.store.save_receipt(
             reading.receipt, reading.digest, received_at, caller.name, caller.organisations
         )
+        if kept.refused:  # its words are the recipient's: they stand in the archive, not in a log
+            gateway.alarms.sound("delivery_refused", delivery_id=kept.delivery_id, client=caller.name)
         if kept.ours and reading.receipt.lacks_capacity:
             await take_up_refusals(gateway, received_at)
         return Received(judge(reading, Known(), gateway.tools, received_at), None, answers_ours=kept.ours)

@@ -484,7 +484,7 @@ async def test_a_late_receipt(store: Store, positive: bool) -> None:
     saved = await keep(store)
     due = await sent(store)
     assert await store.abandon([due.delivery_id], NOW, "anne", "no receipt") == {due.delivery_id}
-    await receipt(store, "ours-1", positive=positive)
+    assert await receipt(store, "ours-1", positive=positive) == KeptReceipt(True, due.delivery_id, refused=not positive)
     expected = DeliveryState.DELIVERED if positive else DeliveryState.REFUSED
     assert (await delivery(store, saved)).state is expected
 

@@ -184,6 +184,7 @@ class KeptReceipt:
     ours: bool  #: it answers something that we sent to that recipient
     delivery_id: int | None = None
     repeated: bool = False  #: it came before; nothing changed
+    refused: bool = False  #: the delivery is refused by it
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,9 +172,10 @@ class PostRoomArchive(Database):
             if not kept or in_answer == digest:
                 return KeptReceipt(ours=True, delivery_id=delivery, repeated=True)
             # What a message was refused for that another took the place of, says nothing of that one.
+            state = None
             if current or original.positive:
-                await _answered(db, original, attempt, delivery, received_at)
-            return KeptReceipt(ours=True, delivery_id=delivery)
+                state = await _answered(db, original, attempt, delivery, received_at)
+            return KeptReceipt(ours=True, delivery_id=delivery, refused=state is DeliveryState.REFUSED)
 
         return await self._write(keep)
 
@@ -303,22 +304,26 @@ def _lacks_capacity(result: AttemptResult) -> bool:
     return result.state is DeliveryState.REFUSED and CAPACITY_RULE in (result.detail or "")
 
 
-async def _answered(db: Transaction, original: OriginalRef, attempt: int, delivery: int, received_at: datetime) -> None:
-    """Move the delivery whose current message a receipt answers."""
+async def _answered(
+    db: Transaction, original: OriginalRef, attempt: int, delivery: int, received_at: datetime
+) -> DeliveryState | None:
+    """Move the delivery whose current message a receipt answers; the state that it ends in by that."""
     reason = CAPACITY if original.lacks_capacity else original.refuse_code
     row: Row = {"delivery": delivery, "attempt": attempt, "reason": reason, "at": instant(received_at)}
     if original.positive:
         state = DeliveryState.DELIVERED
         if original.vans:
-            return
+            return None
     elif original.transient:
         if await db.ask("try_again", {**row, "next_at": instant(received_at + _NOT_TAKEN_PAUSE)}):
             await db.put("note_not_taken", row)
-        return
+        return None
     else:
         state = DeliveryState.REFUSED
-    if await db.ask("answer_delivery", {**row, "state": state}):
-        tell(db, delivery, state, row["at"], row["reason"], original.refuse_text)
+    if not await db.ask("answer_delivery", {**row, "state": state}):
+        return None
+    tell(db, delivery, state, row["at"], row["reason"], original.refuse_text)
+    return state
 
 
 async def _note_intervention(
