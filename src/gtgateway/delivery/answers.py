@@ -11,7 +11,7 @@ from typing import Any
 
 from gtgateway.model.delivery import Answer, Conclusion, Outgoing, Trouble
 from gtgateway.model.message import OriginalRef
-from gtgateway.model.reasons import CAPACITY, REASONS
+from gtgateway.model.reasons import refusal_reason
 from gtgateway.parsers.detect import NS_FHIR
 from gtgateway.parsers.envelope import read_envelope
 from gtgateway.parsers.fhir import items, obj, string, words_of
@@ -97,10 +97,7 @@ def _by_receipt(receipt: OriginalRef) -> Verdict:
         return _of("envelope_receipt" if receipt.vans else "positive_receipt")
     if receipt.transient:
         return _of("transient-error", receipt.refuse_text)
-    code = receipt.refuse_code or ""
-    # a code that nobody has declared may be anything, also a name
-    reason = CAPACITY if receipt.lacks_capacity else code if code in REASONS else "negative_receipt"
-    return Verdict(RECEIPTS["negative_receipt"][1], reason, receipt.refuse_text)
+    return Verdict(RECEIPTS["negative_receipt"][1], refusal_reason(receipt), receipt.refuse_text)
 
 
 def _without_receipt(answer: Answer, outgoing: Outgoing) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gtgateway.model.delivery import Trouble
 from gtgateway.model.findings import Bilingual
+from gtgateway.model.message import OriginalRef
 
 CAPACITY = "capacity"
 CAPACITY_OWN_REGION = "capacity_own_region"
@@ -39,7 +40,20 @@ REASONS: dict[str, Bilingual] = {
     Trouble.TOO_LARGE: Bilingual(
         "Modtagerens svar er for stort til at være en kvittering.", "The recipient's answer is too large for a receipt."
     ),
-    # what a receipt said
+    # what a receipt said, or the answer without one
+    "positive_receipt": Bilingual("Modtageren har kvitteret for planen.", "The recipient has sent its receipt."),
+    "envelope_receipt": Bilingual(
+        "Kuverten er kommet frem; modtagerens kvittering for planen ventes.",
+        "The envelope was carried; the recipient's receipt for the plan is awaited.",
+    ),
+    "later": Bilingual(
+        "Planen er taget imod; modtagerens kvittering ventes.",
+        "The plan was taken; the recipient's receipt is awaited.",
+    ),
+    "taken": Bilingual(
+        "Planen er taget imod; modtagerens format kender ingen kvittering.",
+        "The plan was taken; the recipient's format knows no receipt.",
+    ),
     "no_receipt": Bilingual(
         "Modtageren har ikke kvitteret for planen.", "The recipient has sent no receipt for the plan."
     ),
@@ -107,8 +121,15 @@ _HTTP = Bilingual(
 )
 
 
+def refusal_reason(receipt: OriginalRef) -> str:
+    """The code that a negative receipt is kept by. One that nobody has declared may be anything, also a name."""
+    if receipt.lacks_capacity:
+        return CAPACITY
+    return receipt.refuse_code if receipt.refuse_code in REASONS else "negative_receipt"
+
+
 def words_of_reason(reason: str | None) -> Bilingual | None:
-    """What a reason code means; None for no reason and for a code of a receipt that nobody has declared."""
+    """What a reason code means; None for no reason and for a code that nobody has declared."""
     if reason is None:
         return None
     kind, _, status = reason.partition("_")
