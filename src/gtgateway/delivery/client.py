@@ -142,7 +142,7 @@ class _Peer:
         try:
             response = await self._pool.handle_async_request(request)
         except httpcore.RemoteProtocolError as error:
-            cause = error.__cause__
+            cause = error.__context__  # httpcore says only in words which limit it was
             if isinstance(cause, h11.RemoteProtocolError) and cause.error_status_hint == _HEADERS_TOO_LARGE:
                 raise TooLargeError from None
             raise
