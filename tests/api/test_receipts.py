@@ -246,9 +246,9 @@ async def test_a_positive_receipt_of_the_envelope_moves_nothing(world: World) ->
 async def test_a_negative_receipt_of_the_envelope_refuses(world: World, kind: str) -> None:
     error = "<Error><Code>17</Code><Description>Ukendt modtager</Description></Error>"
     assert (await world.post(of_the_envelope(kind, error))).status_code == 204
-    assert await world.state() == ("refused", "17")
+    assert await world.state() == ("refused", "negative_receipt")  # its own codes mean nothing here
     (event,) = await world.told()
-    assert (event["text"], event["detail"]) == (None, "Ukendt modtager")
+    assert (event["text"]["en"], event["detail"]) == ("The recipient has refused the plan.", "Ukendt modtager")
 
 
 # --- again, late, from others -----------------------------------------------------------------------------------------

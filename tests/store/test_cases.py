@@ -330,9 +330,8 @@ async def test_so_does_one_that_came_with_the_answer(store: Store) -> None:
     saved = await keep(store)
     (due,) = await claim(store)
     await store.begin("w", [NewAttempt(due.delivery_id, NOW, "ours-1", None, NOW)])
-    text = "GOP-CHOICE-13: Der er ikke plads."
     refused = AttemptResult(
-        due.delivery_id, "ours-1", NOW, Conclusion.REFUSED, "fatal-error", text, DeliveryState.REFUSED, None, "digest"
+        due.delivery_id, "ours-1", NOW, Conclusion.REFUSED, "capacity", "text", DeliveryState.REFUSED, None, "digest"
     )
     await store.conclude("w", [refused])
     assert (await states(store, saved))[FIRST.id] == ("refused", "capacity")

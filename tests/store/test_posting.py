@@ -449,9 +449,9 @@ async def test_a_receipt_closes_its_delivery(store: Store, quoted: str) -> None:
 async def test_a_refusal_is_told_with_its_reason(store: Store) -> None:
     saved = await keep(store)
     await sent(store)
-    await receipt(store, "ours-1", positive=False, refuse_code="ukendt_modtager", refuse_text="Ukendt modtager")
+    await receipt(store, "ours-1", positive=False, refuse_code="ukendt_lokationsnummer", refuse_text="Ukendt modtager")
     after = await delivery(store, saved)
-    assert (after.state, after.reason) == (DeliveryState.REFUSED, "ukendt_modtager")
+    assert (after.state, after.reason) == (DeliveryState.REFUSED, "ukendt_lokationsnummer")
     page = await store.events([SENDER], 0, 10)
     assert page.entries[1].detail == "Ukendt modtager"
     assert page.entries[1].organisation_name == "Odense Kommune"
@@ -571,9 +571,9 @@ async def test_who_is_not_served(store: Store) -> None:
     assert [each.organisation_id for each in await store.unserved(later, RECEIVED_AT)] == [ODENSE.id]
     assert [each.organisation_id for each in await store.unserved(later, later)] == [ODENSE.id, GP.id]
     await sent(store)
-    await receipt(store, "ours-1", positive=False, refuse_code="x")
+    await receipt(store, "ours-1", positive=False, refuse_code="syntaksfejl")
     (refused,) = await store.unserved(later, RECEIVED_AT)
-    assert (refused.state, refused.reason, refused.since) == ("refused", "x", RECEIVED_AT)
+    assert (refused.state, refused.reason, refused.since) == ("refused", "syntaksfejl", RECEIVED_AT)
     # A refused version is no matter any more when there is a newer one that arrived.
     await keep(store, "L2", action=Action.CORRECTION, version=2)
     due = await sent(store, "ours-2")

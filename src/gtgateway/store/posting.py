@@ -20,9 +20,9 @@ from gtgateway.model.delivery import (
     MessageEvent,
     NewAttempt,
 )
-from gtgateway.model.message import CAPACITY_RULE, Action, OriginalRef
+from gtgateway.model.message import Action, OriginalRef
 from gtgateway.model.outcome import Rerouted
-from gtgateway.model.reasons import CAPACITY
+from gtgateway.model.reasons import refusal_reason
 from gtgateway.store.base import EventPage, KeptReceipt, Unserved
 from gtgateway.store.database import Database
 from gtgateway.store.saving import Patience, Row, Transaction, instant
@@ -104,7 +104,7 @@ class PostRoomArchive(Database):
                 "envelope_id": each.envelope_id,
                 "finished_at": instant(each.finished_at),
                 "result": each.conclusion,
-                "reason": CAPACITY if _lacks_capacity(each) else each.reason,
+                "reason": each.reason,
                 "detail": each.detail,
                 "receipt_digest": each.receipt_digest,
                 "state": each.state,
@@ -299,16 +299,11 @@ class PostRoomArchive(Database):
         await self._until(lambda: self._newest_event > after, seconds)
 
 
-def _lacks_capacity(result: AttemptResult) -> bool:
-    """The receipt in the answer refuses for capacity: see `OriginalRef.lacks_capacity`."""
-    return result.state is DeliveryState.REFUSED and CAPACITY_RULE in (result.detail or "")
-
-
 async def _answered(
     db: Transaction, original: OriginalRef, attempt: int, delivery: int, received_at: datetime
 ) -> DeliveryState | None:
     """Move the delivery whose current message a receipt answers; the state that it ends in by that."""
-    reason = CAPACITY if original.lacks_capacity else original.refuse_code
+    reason = None if original.positive else refusal_reason(original)
     row: Row = {"delivery": delivery, "attempt": attempt, "reason": reason, "at": instant(received_at)}
     if original.positive:
         state = DeliveryState.DELIVERED
