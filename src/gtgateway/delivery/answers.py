@@ -87,7 +87,8 @@ def classify(answer: Answer, receipt: OriginalRef | None, outgoing: Outgoing) ->
         return _by_receipt(receipt)
     status = answer.status or 0
     if 200 <= status < 300:
-        return _of(_without_receipt(answer, outgoing))
+        reason = _without_receipt(answer, outgoing)
+        return Verdict(RECEIPTS[reason][1], f"http_{status}" if reason == "later" else reason)
     conclusion = STATUSES.get(status) or CLASSES.get(status // 100, Conclusion.AMBIGUOUS)
     return Verdict(conclusion, f"http_{status}", _said(answer) if receipt is None else None)
 

@@ -12,7 +12,6 @@ import socket
 from urllib.parse import urlsplit
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class ForbiddenAddressError(Exception):
@@ -22,14 +21,10 @@ class ForbiddenAddressError(Exception):
 def is_public(address: _Address) -> bool:
     """False for loopback, private, link-local, multicast, unspecified and reserved addresses, also inside IPv6."""
     if isinstance(address, ipaddress.IPv6Address):
-        inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in _NAT64:
-            inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if not all(is_public(each) for each in inside if each is not None):
-            return False
         if address.ipv4_mapped is not None:
-            return True
-        if address.is_site_local:
+            return is_public(address.ipv4_mapped)
+        carried = (address.sixtofour, *(address.teredo or ()))
+        if address.is_site_local or not all(is_public(each) for each in carried if each is not None):
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
