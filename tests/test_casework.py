@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from gtgateway.bootstrap import gateway_from
+from gtgateway.bootstrap import Gateway, gateway_from
 from gtgateway.casework import take_up_refusals
 from gtgateway.convert import Target
 from gtgateway.data import packaged
@@ -27,6 +28,7 @@ from gtgateway.settings import Settings
 SENDER = {"Authorization": "Bearer dev:5790001354145"}
 ODENSE = {"Authorization": "Bearer dev:5790000121441"}
 FIRST, SECOND, THIRD = "ouh-rehabilitering", "sygehus-aadalen-neurorehabilitering", "sygehus-fjorden-ortopaedi"
+PRACTICE = "laegehuset-odense-midtby"
 #: Location number, SOR code and SHAK number.
 NUMBERS = {
     FIRST: ("5790999300025", "9990999300025", "4202370"),
@@ -158,9 +160,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.mark.anyio
-async def test_what_a_killed_process_left_is_taken_up(tmp_path: Path) -> None:
-    """The receipt was kept, and the process died before the case was told: the next one tells it, once."""
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    """An open gateway that sends whatever goes in VANSEnvelopes to one end-point."""
     directory = tmp_path / "directory"
     shutil.copytree(packaged("samples", "directory"), directory)
     (directory / "net.toml").write_text(
@@ -169,29 +171,49 @@ async def test_what_a_killed_process_left_is_taken_up(tmp_path: Path) -> None:
     settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0, directory=directory)
     gateway = gateway_from(settings, development=True)
     await gateway.open()
-    try:
-        caller = gateway.clients.identify(SENDER["Authorization"])
-        assert caller is not None
-        received = await receive(plan(), gateway, caller, lambda: datetime.now(UTC))
-        now = datetime.now(UTC)
-        claimed = await gateway.store.claim("w", {"net": 5}, now, now + timedelta(minutes=1))
-        due = next(each for each in claimed if each.organisation_id == FIRST)
-        await gateway.store.begin("w", [NewAttempt(due.delivery_id, now, "ours", None, now)])
-        refusal = OriginalRef("ours", (), None, None, False, "ikke_specificeret", "GOP-CHOICE-13")
-        await gateway.store.save_receipt(refusal, "digest", now, "hospital", [FIRST])
-        for _ in range(2):
-            await take_up_refusals(gateway, datetime.now(UTC))
-        case = await gateway.store.case(due.record_id)
-        assert case is not None
-        (kept,) = case.events
-        assert (kept.event.kind, kept.event.by, kept.event.at) == (EventKind.REFUSED_CAPACITY, FIRST, now)
-        assert [each.rule for each in kept.findings] == ["GOP-CHOICE-13"]
-        told = await gateway.store.events(["5790001354145"], 0, 10)
-        assert [(each.kind, each.reason) for each in told.entries] == [
-            ("answered", "accepted"),
-            ("refused", "capacity"),
-            ("new_hospital_needed", "capacity_own_region"),
-        ]
-        assert {each.message_id for each in told.entries} == {received.message_id}
-    finally:
-        await gateway.close()
+    yield gateway
+    await gateway.close()
+
+
+async def refused_by_receipt(gateway: Gateway, organisation: str, now: datetime) -> str:
+    """A plan that an organisation refuses for lack of room by a receipt, before the case is told; the record's id."""
+    caller = gateway.clients.identify(SENDER["Authorization"])
+    assert caller is not None
+    await receive(plan(), gateway, caller, lambda: now)
+    claimed = await gateway.store.claim("w", {"net": 5}, now, now + timedelta(minutes=1))
+    due = next(each for each in claimed if each.organisation_id == organisation)
+    await gateway.store.begin("w", [NewAttempt(due.delivery_id, now, "ours", None, now)])
+    refusal = OriginalRef("ours", (), None, None, False, "ikke_specificeret", "GOP-CHOICE-13")
+    await gateway.store.save_receipt(refusal, "digest", now, "client", [organisation])
+    return due.record_id
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_process_left_is_taken_up(gateway: Gateway) -> None:
+    """The receipt was kept, and the process died before the case was told: the next one tells it, once."""
+    now = datetime.now(UTC)
+    record = await refused_by_receipt(gateway, FIRST, now)
+    for _ in range(2):
+        await take_up_refusals(gateway, datetime.now(UTC))
+    case = await gateway.store.case(record)
+    assert case is not None
+    (kept,) = case.events
+    assert (kept.event.kind, kept.event.by, kept.event.at) == (EventKind.REFUSED_CAPACITY, FIRST, now)
+    assert [each.rule for each in kept.findings] == ["GOP-CHOICE-13"]
+    told = await gateway.store.events(["5790001354145"], 0, 10)
+    assert [(each.kind, each.reason) for each in told.entries] == [
+        ("answered", "accepted"),
+        ("refused", "capacity"),
+        ("new_hospital_needed", "capacity_own_region"),
+    ]
+    assert {each.message_id for each in told.entries} == {case.message_id}
+
+
+@pytest.mark.anyio
+async def test_whoever_does_not_train_has_no_room_to_lack(gateway: Gateway) -> None:
+    record = await refused_by_receipt(gateway, PRACTICE, datetime.now(UTC))
+    await take_up_refusals(gateway, datetime.now(UTC))
+    case = await gateway.store.case(record)
+    assert case is not None
+    assert case.events == ()
+    assert next(each.state for each in case.deliveries if each.organisation_id == PRACTICE) == "refused"

@@ -255,8 +255,8 @@ async def take_up_refusals(gateway: Gateway, now: datetime) -> None:
     """Tell the cases of refusals for capacity that came as receipts, whichever way; each one once."""
     for refused in await gateway.store.capacity_refusals():
         stored = await gateway.store.case(refused.record_id)
-        if stored is None or refused.organisation_id not in stored.organisations:
-            continue
+        if stored is None or Role.ACTION not in _recipients(stored).get(refused.organisation_id, ()):
+            continue  # whoever does not train has no room to lack
         id = str(uuid5(NAMESPACE_URL, f"receipt {refused.delivery_id} {refused.since.isoformat()}"))
         event = CaseEvent(id, EventKind.REFUSED_CAPACITY, refused.since, refused.organisation_id)
         try:
