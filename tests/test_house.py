@@ -31,7 +31,17 @@ MAY_IMPORT = {
     "security": {"security", "routing", "model", "errors"},
 }
 EDGES = {
-    "delivery": {"acknowledgements", "delivery", "errors", "logs", "mappers", "model", "parsers", "pipeline"}
+    "delivery": {
+        "__version__",
+        "acknowledgements",
+        "delivery",
+        "errors",
+        "logs",
+        "mappers",
+        "model",
+        "parsers",
+        "pipeline",
+    }
     | {"reading_pool", "routing", "security", "store"},
     "api": {
         "acknowledgements",
@@ -99,8 +109,8 @@ def test_only_mappers_reveal_a_citizens_number() -> None:
 @pytest.mark.parametrize("word", ["regime", "utils", "helper"])
 def test_words_that_do_not_occur_in_code(word: str) -> None:
     for module in MODULES:
-        # GOP-REGIME-01 is a rule id: a contract with vendors
-        text = re.sub(r"GOP-REGIME-\d\d", "", module.read_text("utf-8"))
+        # GOP-REGIME-01 is a rule id: a contract with vendors; email.utils is Python's
+        text = re.sub(r"GOP-REGIME-\d\d|\bemail\.utils\b", "", module.read_text("utf-8"))
         assert word not in text.lower(), module
 
 
