@@ -59,6 +59,8 @@ _BLOCKS = tuple(f"{_NS}{name}" for name in ("Right", "Center", "Bold", "Italic",
 _FIXED = f"{_NS}FixedFont"
 
 SUBJECT = "Genoptræningsplan"
+#: Subject and heading of a mail that takes a plan back; it is no plan.
+WITHDRAWN = "Annulleret: genoptræningsplan er trukket tilbage"
 #: Stands where the mail's schema demands a value that the plan does not have.
 UNKNOWN = "ukendt"
 NO_CPR = "0000000000"
@@ -90,11 +92,45 @@ def clinical_email_from_plan(
     `envelope_id` is the envelope's id (1 to 14 characters) and `sent_at` an aware instant; `receiver` replaces the
     receiver that the plan states. Ids and StatisticalCode are the plan's, so the plan is known again.
     """
+    if receiver:
+        plan = replace(plan, receiver=receiver)
+    mail = _mail(plan, _subject(plan), text_of_plan(plan), envelope_id, sent_at, wants_positive_receipt)
+    element = mail.find(f"{_NS}ClinicalEmail")
+    assert element is not None
+    for reference in [entry for entry in plan.references if _fits(entry)][:10]:
+        link = etree.SubElement(element, f"{_NS}Reference")
+        _add(link, "RefDescription", reference.description)
+        _add(link, "URL", reference.value)
+    return _written(mail)
+
+
+def withdrawal_email(plan: RehabilitationPlan, *, envelope_id: str, sent_at: datetime, receiver: Party) -> bytes:
+    """A clinical e-mail that takes a plan back: MedCom XML has no other form for it. Otherwise as the plan's own."""
+    text = _Text()
+    text.heading(WITHDRAWN)
+    written = plan.written_at.day.isoformat() if plan.written_at else UNKNOWN
+    text.line(f"Genoptræningsplanen af {written} fra {plan.sender.label or UNKNOWN} er trukket tilbage af afsenderen.")
+    text.line("Planen må ikke længere bruges.")
+    plan = replace(plan, receiver=receiver, statistical_code="XDIS91")  # it must not be read as a plan
+    return _written(_mail(plan, WITHDRAWN, text.element, envelope_id, sent_at, wants_positive_receipt=True))
+
+
+def _written(root: etree._Element) -> bytes:
+    return cast(bytes, etree.tostring(root, encoding="ISO-8859-1", xml_declaration=True))
+
+
+def _mail(
+    plan: RehabilitationPlan,
+    subject: str,
+    text: etree._Element,
+    envelope_id: str,
+    sent_at: datetime,
+    wants_positive_receipt: bool,
+) -> etree._Element:
+    """The Emessage of a mail about a plan."""
     root = etree.Element(f"{_NS}Emessage", nsmap={None: NS_XDIS91})  # type: ignore[dict-item]
     add_envelope(root, _NS, envelope_id, sent_at, wants_positive_receipt)
     mail = etree.SubElement(root, f"{_NS}ClinicalEmail")
-    if receiver:
-        plan = replace(plan, receiver=receiver)
 
     written = plan.written_at or LocalMoment(sent_at.astimezone(COPENHAGEN).date())
     letter = etree.SubElement(mail, f"{_NS}Letter")
@@ -107,17 +143,18 @@ def clinical_email_from_plan(
     _add(letter, "EpisodeOfCareIdentifier", (plan.episode_of_care_id or "")[:35])
 
     _party(mail, "Sender", _short_party(plan.sender, named=True))
-    _party(mail, "Receiver", _short_party(plan.receiver or Party(), named=False))
+    add_receiver(mail, plan.receiver or Party())
     _patient(mail, _short_patient(plan.patient))
     additional = etree.SubElement(mail, f"{_NS}AdditionalInformation")
     _add(additional, "Priority", "rutine")
-    _add(additional, "Subject", _cut(_subject(plan), SUBJECT_LIMIT))
-    etree.SubElement(mail, f"{_NS}ClinicalInformation").append(text_of_plan(plan))
-    for reference in [entry for entry in plan.references if _fits(entry)][:10]:
-        element = etree.SubElement(mail, f"{_NS}Reference")
-        _add(element, "RefDescription", reference.description)
-        _add(element, "URL", reference.value)
-    return cast(bytes, etree.tostring(root, encoding="ISO-8859-1", xml_declaration=True))
+    _add(additional, "Subject", _cut(subject, SUBJECT_LIMIT))
+    etree.SubElement(mail, f"{_NS}ClinicalInformation").append(text)
+    return root
+
+
+def add_receiver(mail: etree._Element, party: Party) -> None:
+    """The mail's Receiver, as the schema takes a party."""
+    _party(mail, "Receiver", _short_party(party, named=False))
 
 
 # --- the mail's own fields --------------------------------------------------------------------------------------------

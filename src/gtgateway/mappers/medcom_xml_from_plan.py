@@ -148,12 +148,12 @@ def _plan(element: etree._Element, plan: RehabilitationPlan, receiver: Party | N
     for author in plan.co_authors:
         _professional(sender, "CoWriter", author)
 
-    _roles(element, "Receiver", (receiver,) if receiver else ())
+    add_roles(element, "Receiver", (receiver,) if receiver else ())
     if plan.gp:
-        _roles(etree.SubElement(element, f"{_104}GPCCReceiver"), "CCReceiver", (plan.gp,))
+        add_roles(etree.SubElement(element, f"{_104}GPCCReceiver"), "CCReceiver", (plan.gp,))
     elif plan.gp_deselected:
         etree.SubElement(etree.SubElement(element, f"{_104}GPCCReceiver"), f"{_104}Deselected")
-    _roles(element, "CCReceiver", plan.copy_receivers)
+    add_roles(element, "CCReceiver", plan.copy_receivers)
     _patient(element, plan.patient)
     if plan.relatives:
         relatives = etree.SubElement(element, f"{_104}Relatives")
@@ -175,7 +175,7 @@ def _plan(element: etree._Element, plan: RehabilitationPlan, receiver: Party | N
         control = etree.SubElement(element, f"{_104}HospitalAmbulatoryControl")
         add_moment(control, f"{_104}ExpectedStart", plan.control.expected_start, _104)
         _add(control, f"{_104}ExpectedStartText", plan.control.expected_start_text)
-        _roles(control, "Location", (plan.control.location,) if plan.control.location else ())
+        add_roles(control, "Location", (plan.control.location,) if plan.control.location else ())
 
     _formatted(element, f"{_100}PatientHealthSummary", plan.health_summary)
     _formatted(element, f"{_104}AbilityAtDischargeSummary", plan.function_at_discharge)
@@ -200,7 +200,7 @@ def _plan(element: etree._Element, plan: RehabilitationPlan, receiver: Party | N
         for member in plan.care_team:
             _professional(team, "Member", member)
     if plan.final_result_receivers:
-        _roles(etree.SubElement(element, f"{_104}FinalResult"), "ResultReceiver", plan.final_result_receivers)
+        add_roles(etree.SubElement(element, f"{_104}FinalResult"), "ResultReceiver", plan.final_result_receivers)
     elif plan.final_result_deselected:
         etree.SubElement(etree.SubElement(element, f"{_104}FinalResult"), f"{_104}Deselected")
     for reference in plan.references:
@@ -224,7 +224,7 @@ def _formatted(parent: etree._Element, tag: str, text: FormattedText | None) -> 
         to_medcom(text, etree.SubElement(parent, tag), NS100)
 
 
-def _roles(parent: etree._Element, name: str, parties: Iterable[Party]) -> None:
+def add_roles(parent: etree._Element, name: str, parties: Iterable[Party]) -> None:
     for party in parties:
         _role(etree.SubElement(parent, f"{_104}{name}"), party)
 

@@ -45,6 +45,7 @@ TYPE_CODE = "FHIR"
 PLAN_EVENTS = frozenset((PLAN_EVENT, REFERRAL_EVENT))
 _ACKNOWLEDGEMENT, _NOTIFICATION = "acknowledgement-message", "hospital-notification-message"
 _COPY = "carboncopy-message"
+_FORWARD = "forward-message"
 _ACTIONS = {
     "modified-message": Action.CORRECTION,
     "retract-message": Action.WITHDRAWAL,
@@ -116,11 +117,24 @@ def read_fhir_message(bundle: Mapping[str, Any], media_type: str = "application/
         envelope,
         fhir,
         LetterHead(plan_id_of(request.resource, party) or fhir.message_id, fhir.event, TYPE_CODE),
-        _action(fhir.activity, request),
+        _action(_done_first(entries, header, fhir), request),
         digest,
         request.path or "Bundle",
         findings=_letter_findings(fhir, header, party),
     )
+
+
+def _done_first(entries: Entries, header: Place, fhir: FhirEnvelope) -> str | None:
+    """What is done with the plan: a forwarded message does what the message before it did, as its Provenance says."""
+    if fhir.activity != _FORWARD:
+        return fhir.activity
+    ours = provenance_of(entries, header)
+    before = {f"MessageHeader/{each}" for each in fhir.earlier}
+    for place in entries.of("Provenance"):
+        targets = {string(obj(each).get("reference")) for each in items(place.resource.get("target"))}
+        if place is not ours and before & targets:
+            return activity_of(place.resource)
+    return fhir.activity
 
 
 def _action(activity: str | None, request: Place) -> Action:

@@ -138,7 +138,8 @@ def differences(
     document = vans.document
     name = document.name.casefold().rpartition(":")[2]
     wrong_name = format in _NAMES and not name.startswith(_NAMES[format])
-    wrong_version = head is not None and document.version is not None and document.version != head.version_code
+    stated_version = document.version if head is not None and format is not Format.FHIR else None
+    wrong_version = head is not None and stated_version is not None and stated_version != head.version_code
     if wrong_name or wrong_version:
         stated = " ".join(filter(None, (document.name, document.version)))
         actual = f"{head.type_code} {head.version_code}" if head else str(format)
