@@ -149,7 +149,10 @@ def test_catalogues(run) -> None:
 
 
 def test_the_directory_is_checked(run, tmp_path: Path) -> None:
-    assert "no faults" in run("directory", "check", packaged("samples", "directory")).stdout
+    sample = run("directory", "check", packaged("samples", "directory")).stdout
+    assert "0 end-points, no faults." in sample
+    assert "ouh takes ggop, but has no end-point: it can only pull." in sample
+    assert "frederiksberg-kommune" not in sample  # it pulls, and nothing else was meant
     faulty = tmp_path / "faulty.toml"
     faulty.write_text('organisations = [{ id = "a", kind = "nothing", name = "A" }]')
     fault = run("directory", "check", faulty).exception

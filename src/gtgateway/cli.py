@@ -5,7 +5,6 @@ What only the server needs is imported where the server starts: `check` and `con
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -26,6 +25,7 @@ from gtgateway.model.outcome import Outcome, Verdict
 from gtgateway.model.plan import COPENHAGEN, Level
 from gtgateway.pipeline import Regard, assess
 from gtgateway.routing.directory import Directory
+from gtgateway.routing.endpoints import is_loopback
 from gtgateway.settings import Settings, load_settings
 
 cli = typer.Typer(
@@ -112,15 +112,6 @@ def deliver() -> None:
         fail("The embedded store belongs to one process: a separate deliver needs GTGATEWAY_STORE=postgresql://….")
     configure_logs(readable=False)
     asyncio.run(deliver_until_stopped(gateway_from(settings, serving=False)))
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @cli.command()
@@ -341,9 +332,11 @@ def mappings(
 
 @directory_cli.command("check")
 def directory_check(file: Annotated[Path, typer.Argument(help="A directory file or folder.")]) -> None:
-    """Every fault of a directory, or how many organisations it holds. Exit 2 when it cannot be used."""
+    """Every fault of a directory, or what it holds, and who can only pull. Exit 2 when it cannot be used."""
     found = Directory.load(file)
-    typer.echo(f"{file}: {len(found.all)} organisations, no faults.")
+    typer.echo(f"{file}: {len(found.all)} organisations, {len(found.endpoints)} end-points, no faults.")
+    for each in found.unreachable:
+        typer.echo(f"  {each.id} takes {each.receives}, but has no end-point: it can only pull.")
 
 
 def print_json(value: object) -> None:

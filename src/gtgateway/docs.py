@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gtgateway import catalogue
 from gtgateway.api.problems import PROBLEMS, TYPES
+from gtgateway.delivery.answers import answers
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.deadlines import compute_deadlines
 from gtgateway.law.explained import deadline_steps
@@ -17,6 +18,7 @@ from gtgateway.law.governing import govern
 from gtgateway.law.orders import Orders
 from gtgateway.model.faults import FAULTS
 from gtgateway.model.plan import Level, RehabilitationPlan, StartDeadline
+from gtgateway.routing.endpoints import EndpointEntry
 from gtgateway.settings import Settings, load_settings, variable
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -218,6 +220,30 @@ def problems_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def delivery_page() -> str:
+    """What the answers of recipients' systems mean, and the fields of an end-point."""
+    lines = [
+        "# Delivery",
+        "",
+        "## Answers",
+        "",
+        "A receipt of ours in the answer decides, whatever the status; without one the trouble or the HTTP status "
+        "does. `delivered` the recipient has it · `sent` taken, the receipt comes later · `refused` permanent for this "
+        "message, to a person · `endpoint` the circuit opens, an alarm at once, the delivery loses no try · "
+        "`transient` certainly not taken, again with growing pauses · `ambiguous` nobody knows: the same message again "
+        "when the receipt should have been here.",
+        "",
+    ]
+    lines += rows("Answer", "Conclusion", "Reason")
+    lines += [row(what, f"`{conclusion}`", reason) for what, conclusion, reason in answers()]
+    lines += ["", "## End-points", "", "`[[endpoints]]` in a file of the organisation directory.", ""]
+    lines += rows("Field", "Default", "What it does")
+    for name, field in EndpointEntry.model_fields.items():
+        default = "needed" if field.is_required() else "—" if field.default is None else f"`{field.default}`"
+        lines.append(row(f"`{name}`", default, field.description or ""))
+    return "\n".join([*lines, ""])
+
+
 PAGES = {
     "rules.md": rules_page,
     "faults.md": faults_page,
@@ -225,6 +251,7 @@ PAGES = {
     "to-verify.md": to_verify_page,
     "deadlines.md": deadlines_page,
     "mappings.md": mappings_page,
+    "delivery.md": delivery_page,
     "settings.md": settings_page,
     "problems.md": problems_page,
 }

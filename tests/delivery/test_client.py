@@ -16,6 +16,9 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 import trustme
 import uvicorn
@@ -659,3 +662,56 @@ def test_uvicorn_answers_while_the_message_is_still_sent() -> None:
         return answer
 
     assert asyncio.run(run()).status == 413
+
+
+class H2Peer:
+    """A peer that speaks HTTP/2 and answers every message, or breaks its rules."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.breaks = breaks
+        self.streams: list[int] = []
+
+    async def __call__(self, call: Call) -> None:
+        state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        state.initiate_connection()
+        while True:
+            await call.answer(state.data_to_send())
+            data = await call.reader.read(65536)
+            if not data:
+                return
+            for event in state.receive_data(data):
+                if isinstance(event, h2.events.DataReceived):
+                    state.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if isinstance(event, h2.events.StreamEnded):
+                    self.streams.append(event.stream_id)
+                    if self.breaks:
+                        # an answer on a stream that nobody opened
+                        await call.answer(bytes.fromhex("00000401050000000900000000"))
+                        continue
+                    headers = [(":status", "201"), ("content-type", "application/xml"), ("retry-after", "7")]
+                    state.send_headers(event.stream_id, headers)
+                    state.send_data(event.stream_id, b"<Emessage>", end_stream=True)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "expected"),
+    [(False, Answer(201, "application/xml", b"<Emessage>", 7)), (True, Answer(trouble=Trouble.CUT))],
+)
+def test_http2_where_it_is_offered(certificates: Certificates, breaks: bool, expected: Answer) -> None:
+    peer = H2Peer(breaks=breaks)
+    context = certificates.server()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def run() -> tuple[list[Answer], int]:
+        client = Client()
+        async with serving(peer, context) as (port, calls):
+            endpoint = at(port, url=f"https://127.0.0.1:{port}/in", authorities=certificates.authorities)
+            large = replace(MESSAGE, body=b"x" * 200_000)
+            answers = [await client.send(endpoint, each) for each in (MESSAGE, large)]
+            await client.close()
+        return answers, len(calls)
+
+    answers, connections = asyncio.run(run())
+    assert answers == [expected] * 2
+    assert connections == (2 if breaks else 1)
+    assert peer.streams == ([1, 1] if breaks else [1, 3])

@@ -11,7 +11,7 @@ from typing import Any
 
 from gtgateway.model.delivery import Answer, Conclusion, Outgoing, Trouble
 from gtgateway.model.message import OriginalRef
-from gtgateway.model.reasons import refusal_reason
+from gtgateway.model.reasons import REASONS, refusal_reason
 from gtgateway.parsers.detect import NS_FHIR
 from gtgateway.parsers.envelope import read_envelope
 from gtgateway.parsers.fhir import items, obj, string, words_of
@@ -72,6 +72,21 @@ RECEIPTS: Mapping[str, tuple[str, Conclusion]] = {
 }
 
 _LIMITS = Limits()
+_STATUS_NOTED = "`http_` and the status"
+
+
+def answers() -> Iterator[tuple[str, Conclusion, str]]:
+    """The table for people: what comes, what it means, and which reason is noted."""
+    noted = {"negative_receipt": "`capacity`, the receipt's code, else `negative_receipt`", "later": _STATUS_NOTED}
+    for reason, (what, conclusion) in RECEIPTS.items():
+        yield what, conclusion, noted.get(reason, f"`{reason}`")
+    for conclusion in dict.fromkeys(STATUSES.values()):
+        yield ", ".join(str(each) for each in STATUSES if STATUSES[each] is conclusion), conclusion, _STATUS_NOTED
+    for digit, conclusion in CLASSES.items():
+        yield f"any other {digit}xx", conclusion, _STATUS_NOTED
+    yield "any other status", Conclusion.AMBIGUOUS, _STATUS_NOTED
+    for trouble, conclusion in TROUBLES.items():
+        yield REASONS[trouble].en, conclusion, f"`{trouble}`"
 
 
 def read_receipt_of(answer: Answer) -> OriginalRef | None:

@@ -82,6 +82,8 @@ class _Stream(httpcore.AsyncNetworkStream):
             raise _refused(error) or httpcore.ReadError() from None
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:  # the end of a body: a system call for nothing
+            return
         sending.set(True)
         try:
             self._writer.write(buffer)

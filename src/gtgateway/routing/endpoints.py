@@ -37,10 +37,10 @@ class EndpointEntry(BaseModel):
     bearer_env: Variable | None = Field(None, description="Environment variable that holds a fixed token.")
     bearer_file: Path | None = Field(None, description="File that holds a fixed token.")
     token_url: str | None = Field(None, description="Token end-point (OAuth2 client credentials).")
-    client_id: str | None = None
+    client_id: str | None = Field(None, description="Who asks for the token.")
     client_secret_env: Variable | None = Field(None, description="Environment variable that holds the client's secret.")
     client_secret_file: Path | None = Field(None, description="File that holds the client's secret.")
-    scope: str | None = None
+    scope: str | None = Field(None, description="What the token is asked for.")
     certificate: Path | None = Field(None, description="Own certificate with its chain (PEM), for mutual TLS.")
     key: Path | None = Field(None, description="Its private key (PEM, without passphrase), if not in the same file.")
     authorities: Path | None = Field(None, description="Authorities to trust instead of the usual ones (PEM).")
