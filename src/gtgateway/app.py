@@ -25,7 +25,7 @@ from gtgateway.api.problems import (
     answer,
     problem_response,
 )
-from gtgateway.bootstrap import Gateway
+from gtgateway.bootstrap import Gateway, post_room_from
 from gtgateway.casework import keep_taking_up
 from gtgateway.copies import keep_looking
 from gtgateway.errors import Overloaded, SendAgain, StoreUnavailable
@@ -38,13 +38,16 @@ def create_app(gateway: Gateway) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await gateway.open()
-        copies = asyncio.create_task(keep_looking(gateway.store), name="waiting-copies")
-        refusals = asyncio.create_task(keep_taking_up(gateway), name="capacity-refusals")
+        work = [keep_looking(gateway.store), keep_taking_up(gateway)]
+        if gateway.settings.deliver:
+            work.append(post_room_from(gateway).run())
+        background = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
-            copies.cancel()
-            refusals.cancel()
+            for each in background:
+                each.cancel()
+            await asyncio.gather(*background, return_exceptions=True)  # the post room lets its tries end
             await gateway.close()
 
     app = FastAPI(
