@@ -89,6 +89,8 @@ def forwarded_message(
         entries, identity.gln, identity.identifier(IdentifierKind.SOR), identity.name or "gtgateway"
     )
     them = names.organisation(entries, receiver.gln, receiver.identifier(IdentifierKind.SOR), receiver.name)
+    for entry in entries if names.by_urn else ():
+        _let_go(obj(entry.get("resource")), old_id)
     header["id"] = due.message_uuid
     place["fullUrl"] = names.url("MessageHeader", due.message_uuid)
     header["destination"] = _destinations(header, them, receiver, acts=str(Role.ACTION) in due.roles)
@@ -119,15 +121,15 @@ class _Names:
 
     def __init__(self, place: Mapping[str, Any], old_id: str) -> None:
         full_url = str(place.get("fullUrl") or "")
-        self._urn = full_url.startswith("urn:uuid:")
+        self.by_urn = full_url.startswith("urn:uuid:")
         base, found, _ = full_url.rpartition(f"MessageHeader/{old_id}")
         self._base = base if found else f"{CANONICAL}/"
 
     def url(self, type_: str, id_: str) -> str:
-        return f"urn:uuid:{id_}" if self._urn else f"{self._base}{type_}/{id_}"
+        return f"urn:uuid:{id_}" if self.by_urn else f"{self._base}{type_}/{id_}"
 
     def reference(self, type_: str, id_: str) -> Json:
-        return {"reference": f"urn:uuid:{id_}" if self._urn else f"{type_}/{id_}"}
+        return {"reference": f"urn:uuid:{id_}" if self.by_urn else f"{type_}/{id_}"}
 
     def entry(self, type_: str, key: str, profile: str, lines: tuple[str, ...], content: Json) -> Json:
         """An entry of our own with its narrative; the same key gives the same id."""
@@ -146,13 +148,22 @@ class _Names:
         for entry in entries:
             resource = obj(entry.get("resource"))
             if resource.get("resourceType") == "Organization" and gln and party_of(resource).gln == gln:
-                return {"reference": entry["fullUrl"]} if self._urn else {"reference": f"Organization/{resource['id']}"}
+                return (
+                    {"reference": entry["fullUrl"]} if self.by_urn else {"reference": f"Organization/{resource['id']}"}
+                )
         stated = ((GLN, gln), (SOR, sor))
         numbers = [{"use": "official", "system": system, "value": value} for system, value in stated if value]
         content: Json = {**({"identifier": numbers} if numbers else {}), "active": True, "name": name}
         new = self.entry("Organization", f"{gln} {name}", f"{MESSAGING}-organization", (name,), content)
         entries.append(new)
         return self.reference("Organization", new["resource"]["id"])
+
+
+def _let_go(resource: Mapping[str, Any], header_id: str) -> None:
+    """An earlier Provenance speaks of a header that is not in this Bundle: a `urn:uuid:` must resolve inside it."""
+    for target in items(resource.get("target")) if resource.get("resourceType") == "Provenance" else ():
+        if target.get("reference") == f"urn:uuid:{header_id}":
+            target["reference"] = f"MessageHeader/{header_id}"
 
 
 def _destinations(header: Json, them: Json, receiver: Organisation, *, acts: bool) -> list[Json]:
