@@ -27,11 +27,14 @@ from gtgateway.bootstrap import gateway_from
 from gtgateway.convert import Target
 from gtgateway.logs import configure_logs
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
-from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.model.identifiers import Identifier, IdentifierKind
+from gtgateway.model.plan import COPENHAGEN, Level, Party
 from gtgateway.parsers.fhir_codec import from_xml
-from gtgateway.samples import ODENSE, OUH, sample_message, sample_plan, sent_at
+from gtgateway.peers import Behaviour, Peer, peers_running
+from gtgateway.samples import ODENSE, OUH, sample_directory, sample_message, sample_plan, sent_at
 from gtgateway.settings import Settings
 
+NYBORG = Party(gln="5790999104500", identifiers=(Identifier(IdentifierKind.KOMMUNEKODE, "450"),), name="Nyborg Kommune")
 HOSPITAL = {"Authorization": f"Bearer dev:{OUH.gln}"}
 MUNICIPALITY = {"Authorization": f"Bearer dev:{ODENSE.gln}"}
 
@@ -98,23 +101,47 @@ def run_demo(settings_from: Callable[..., Settings], *, once: bool, port: int = 
     """The whole demo. 0 when every step ended as expected, else 1. `once` False keeps serving until Ctrl-C."""
     configure_logs(readable=True, level=logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="gtgateway-demo-") as folder:
-        settings = settings_from(store=f"sqlite:///{Path(folder) / 'demo.db'}")
-        with served(settings, port) as address, httpx.Client(base_url=address, timeout=30) as client:
-            typer.echo(f"gtgateway runs on {address} (development mode, temporary archive)")
-            demo = Demo(client)
-            play(demo)
-            typer.echo("")
-            if demo.failed:
-                typer.secho(f"{demo.failed} checks did not end as expected.", fg="red")
-            else:
-                typer.secho("Every step ended as expected.", fg="green")
-            if not once:
-                hints(address)
-                try:
-                    threading.Event().wait()
-                except KeyboardInterrupt:
-                    typer.echo("")
-            return 1 if demo.failed else 0
+        hospital = Peer("Odense Universitetshospital, Rehabiliteringsafdelingen", away_at_first)
+        practice, nyborg = Peer("Lægehuset Odense Midtby"), Peer("Nyborg Kommune")
+        with peers_running(hospital, practice, nyborg):
+            settings = settings_from(
+                store=f"sqlite:///{Path(folder) / 'demo.db'}",
+                directory=directory_of(hospital, practice, nyborg, Path(folder)),
+                delivery_retry_first=0.2,
+            )
+            with served(settings, port) as address, httpx.Client(base_url=address, timeout=30) as client:
+                typer.echo(f"gtgateway runs on {address} (development mode, temporary archive)")
+                demo = Demo(client)
+                specialised = play(demo)
+                deliveries(demo, specialised, hospital, practice, nyborg)
+                typer.echo("")
+                if demo.failed:
+                    typer.secho(f"{demo.failed} checks did not end as expected.", fg="red")
+                else:
+                    typer.secho("Every step ended as expected.", fg="green")
+                if not once:
+                    hints(address)
+                    try:
+                        threading.Event().wait()
+                    except KeyboardInterrupt:
+                        typer.echo("")
+                return 1 if demo.failed else 0
+
+
+def away_at_first(_message_id: str, before: int) -> Behaviour:
+    return Behaviour.OK if before else Behaviour.ERROR
+
+
+def directory_of(hospital: Peer, practice: Peer, nyborg: Peer, folder: Path) -> Path:
+    """The sample directory: the hospital takes FHIR, the practice clinical e-mails in VANSEnvelopes, Nyborg GGOP."""
+    changes: dict[str, dict[str, Any]] = {
+        "ouh-rehabilitering": {"receives": "fhir", "endpoint": "hospital"},
+        "laegehuset-odense-midtby": {"receives": "xdis91", "vans": True, "endpoint": "practice"},
+        "nyborg-kommune": {"receives": "ggop", "endpoint": "nyborg"},
+    }
+    peers = {"hospital": hospital, "practice": practice, "nyborg": nyborg}
+    endpoints = [{"id": name, "url": peer.address} for name, peer in peers.items()]
+    return sample_directory(folder, changes, endpoints)
 
 
 def hints(address: str) -> None:
@@ -143,8 +170,8 @@ def served(settings: Settings, port: int = 0, *, development: bool = True) -> It
             thread.join(timeout=30)
 
 
-def play(demo: Demo) -> None:
-    """The story: accepted plans, refused plans, what the municipality sees, what the hospital sees."""
+def play(demo: Demo) -> str:
+    """The story: accepted plans, refused plans, what the municipality sees; the place of the specialised plan."""
     today = datetime.now(COPENHAGEN).date()
     yesterday = today - timedelta(days=1)
     plan = sample_plan(Level.ALMEN, yesterday, number=1)
@@ -152,7 +179,7 @@ def play(demo: Demo) -> None:
 
     answer = demo.post("1. Almen genoptræning, MedCom XML (GGOP)", first, 201, "XCTL03")
     place = answer.headers.get("Location", "/messages/none")
-    demo.post(
+    specialised = demo.post(
         "2. Genoptræning på specialiseret niveau, til det valgte sygehus",
         sample_message(Level.SPECIALISERET, yesterday, Target.GGOP, number=2),
         201,
@@ -200,12 +227,20 @@ def play(demo: Demo) -> None:
     )
     demo.post("9. Samme brev-id med andet indhold: afvist, planen er urørt", changed, 422, "XCTL02")
     demo.post("10. Afbrudt midt i filen: intet at kvittere for", first[: len(first) // 2], 400, None)
-    pull(demo, place)
+    elsewhere = replace(
+        sample_plan(Level.ALMEN, yesterday, number=8),
+        receiver=NYBORG,
+        contact_municipality=replace(NYBORG, department="Genoptræning", telephone="+4563337000"),
+    )
+    letter = medcom_xml_from_plan(elsewhere, envelope_id="DEMO0000000008", sent_at=sent_at(elsewhere))
+    demo.post("11. Almen genoptræning til en borger i Nyborg, der modtager GGOP", letter, 201, "XCTL03")
+    pull(demo)
+    return str(specialised.headers.get("Location", "/messages/none"))
 
 
-def pull(demo: Demo, place: str) -> None:
-    """What the municipality pulls, and what the hospital then sees."""
-    demo.step("11. Odense Kommune henter")
+def pull(demo: Demo) -> None:
+    """What the municipality pulls."""
+    demo.step("12. Odense Kommune henter")
     page = demo.client.get("/records", headers=MUNICIPALITY).json()
     records = page["records"]
     demo.expect(f"GET /records → {len(records)} records", len(records) == 5)
@@ -223,13 +258,42 @@ def pull(demo: Demo, place: str) -> None:
     demo.expect("the plan can be had as GGOP XML and as a page", xml.status_code == page_.status_code == 200)
     demo.client.get("/records", params={"after": page["next"]}, headers=MUNICIPALITY)
 
-    demo.step("12. Sygehuset ser, hvem der har fået planen")
+
+def deliveries(demo: Demo, place: str, hospital: Peer, practice: Peer, nyborg: Peer) -> None:
+    """What reached the recipients that the gateway sends to, and what the sending hospital is told of it."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until and (len(hospital.taken), len(practice.taken), len(nyborg.taken)) != (1, 6, 1):
+        time.sleep(0.1)
+    demo.step("13. Postrummet: det valgte sygehus var væk, da planen kom, og har den nu")
+    for got in hospital.got:
+        demo.say(f"{hospital.name}: {got.format} {got.message_id} → {got.behaviour}")
+    demo.expect(
+        "the chosen hospital has it once, as the FHIR message that it asked for", _formats(hospital) == ["fhir"]
+    )
+    demo.expect("it was tried twice, under one message id", len({got.message_id for got in hospital.got}) == 1)
+    demo.expect("the practice has its six copies as clinical e-mails", _formats(practice) == ["xdis91"] * 6)
+    demo.expect("Nyborg Kommune has its plan as GGOP", _formats(nyborg) == ["ggop"])
+
+    demo.step("14. Afsenderen ser, hvem der har fået planen")
     message = demo.client.get(place, headers=HOSPITAL).json()
     for delivery in message["deliveries"]:
-        demo.say(f"{delivery['organisation_name']}: {delivery['state']} ({', '.join(delivery['roles'])})")
-    states = {delivery["organisation_name"]: delivery["state"] for delivery in message["deliveries"]}
-    demo.expect("delivered to the municipality: it has pulled", states.get("Odense Kommune") == "delivered")
-    demo.expect("pending for the GP: not sent yet", "pending" in states.values())
+        tries = delivery["attempts"]
+        demo.say(
+            f"{delivery['organisation_name']}: {delivery['state']}, {tries} tries ({', '.join(delivery['roles'])})"
+        )
+    demo.expect(
+        "everybody named by the order has it", {each["state"] for each in message["deliveries"]} == {"delivered"}
+    )
+    feed = demo.client.get("/messages", params={"limit": 500}, headers=HOSPITAL).json()["messages"]
+    mine = [each for each in feed if place.endswith(each["message_id"])]
+    demo.expect(
+        "its feed says: answered, and delivered three times",
+        sorted(each["kind"] for each in mine) == ["answered", "delivered", "delivered", "delivered"],
+    )
+
+
+def _formats(peer: Peer) -> list[str]:
+    return [got.format for got in peer.taken]
 
 
 def show_record(demo: Demo, record: dict[str, Any]) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import orjson
 
 from gtgateway.convert import Target, fhir_message
+from gtgateway.data import packaged
 from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
 from gtgateway.mappers.formatted_text import plain_text
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
@@ -228,3 +233,27 @@ def sample_message(
         return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
     make = {Target.GGOP: medcom_xml_from_plan, Target.XDIS91: clinical_email_from_plan}[to]
     return make(plan, envelope_id=envelope_id, sent_at=sent_at(plan))
+
+
+def sample_directory(
+    folder: Path, changes: Mapping[str, Mapping[str, Any]], endpoints: Sequence[Mapping[str, Any]]
+) -> Path:
+    """The packaged directory as a file in a folder, with other fields for some organisations, and with end-points."""
+    entries = [
+        {**entry, **changes.get(entry["id"], {})}
+        for file in sorted(packaged("samples", "directory").glob("*.toml"))
+        for entry in tomllib.loads(file.read_text("utf-8")).get("organisations", ())
+    ]
+    lines = ["organisations = [", *(f"  {{ {_fields(each, ', ')} }}," for each in entries), "]"]
+    for each in endpoints:
+        lines += ["[[endpoints]]", _fields(each, "\n")]
+    file = folder / "directory.toml"
+    file.write_text("\n".join(lines), "utf-8")
+    return file
+
+
+def _fields(entry: Mapping[str, Any], between: str) -> str:
+    return between.join(
+        f"{name} = {value if isinstance(value, date) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in entry.items()
+    )

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cache
@@ -29,12 +28,10 @@ from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Verdict
 from gtgateway.model.plan import Level
 from gtgateway.pipeline import Tools, judge, read
-from gtgateway.samples import sample_message
+from gtgateway.samples import sample_directory, sample_message
 from gtgateway.settings import Settings
 from gtgateway.store.base import Store
 from gtgateway.store.sqlite import SqliteStore
-
-SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "directory"
 
 #: The recipients of a specialised plan.
 HOSPITAL, MUNICIPALITY, PRACTICE = "ouh-rehabilitering", "odense-kommune", "laegehuset-odense-midtby"
@@ -43,35 +40,11 @@ DISCHARGED = date(2026, 11, 5)
 RECEIVED_AT = datetime(2026, 11, 6, 9, 30, tzinfo=UTC)
 
 
-def directory_with(
-    folder: Path, changes: Mapping[str, Mapping[str, Any]], endpoints: Sequence[Mapping[str, Any]]
-) -> Path:
-    """The sample directory with other fields for some organisations, and end-points."""
-    entries = [
-        {**entry, **changes.get(entry["id"], {})}
-        for file in sorted(SAMPLES.glob("*.toml"))
-        for entry in tomllib.loads(file.read_text("utf-8")).get("organisations", ())
-    ]
-    lines = ["organisations = [", *(f"  {{ {_fields(each, ', ')} }}," for each in entries), "]"]
-    for each in endpoints:
-        lines += ["[[endpoints]]", _fields(each, "\n")]
-    file = folder / "directory.toml"
-    file.write_text("\n".join(lines), "utf-8")
-    return file
-
-
-def _fields(entry: Mapping[str, Any], between: str) -> str:
-    return between.join(
-        f"{name} = {value if isinstance(value, date) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in entry.items()
-    )
-
-
 def posting_directory(folder: Path, address: str = "http://127.0.0.1:9", **of_endpoints: Any) -> Path:
     """The hospital takes FHIR, the municipality GGOP, the practice clinical e-mails in VANSEnvelopes."""
     ids = {HOSPITAL: "hospital", MUNICIPALITY: "municipality", PRACTICE: "vans"}
     takes = {HOSPITAL: ("fhir", False), MUNICIPALITY: ("ggop", False), PRACTICE: ("xdis91", True)}
-    return directory_with(
+    return sample_directory(
         folder,
         {each: {"receives": takes[each][0], "vans": takes[each][1], "endpoint": ids[each]} for each in ids},
         [{"id": each, "url": f"{address}/{each}", **of_endpoints} for each in ids.values()],
