@@ -110,3 +110,11 @@ def test_the_shift_is_day_zero_of_the_second_phase(first: Level) -> None:
     assert [owner.kind for owner in found.deadlines.owners] == ["municipality"]
     assert found.deadlines.explanation.da.startswith("Anden fase begyndte 07.03.2027, som tæller som dag nul.")
     assert found.deadlines.explanation.en.startswith("The second phase began on 2027-03-07")
+
+
+def test_rehabilitation_over_new_year_is_the_regions_once_it_has_accepted() -> None:
+    case = case_of(Level.REHABILITERING, date(2026, 12, 30))
+    assert [owner.kind for owner in clocks(case).deadlines.owners] == ["municipality"]
+    accepted = event(EventKind.HANDOVER_ACCEPTED, date(2027, 1, 4), by="region-syddanmark")
+    owners = clocks(case.with_event(accepted)).deadlines.owners
+    assert [(owner.kind, owner.since) for owner in owners[1:]] == [("region", date(2027, 1, 4))]

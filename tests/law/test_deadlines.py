@@ -43,6 +43,7 @@ def _deadlines(
     residence: Organisation | None = None,
     offered_start: date | None = None,
     notified_on: date | None = None,
+    accepted_on: date | None = None,
     archive: bool = False,
 ) -> Deadlines:
     plan = RehabilitationPlan(
@@ -55,7 +56,7 @@ def _deadlines(
     )
     received_on = received or discharged or date(2026, 11, 23)
     governing = govern(plan, received_on, ORDERS, archive=archive)
-    return compute_deadlines(plan, governing, received_on, CALENDAR, residence, offered_start, notified_on)
+    return compute_deadlines(plan, governing, received_on, CALENDAR, residence, offered_start, notified_on, accepted_on)
 
 
 # discharge, deferred until, hospital's deadline, received | notify_by, operational, start_by, operational, free choice
@@ -118,7 +119,9 @@ def test_every_row_of_the_reference_table(shared: Path) -> None:
         owners = [
             owner.kind if not index else f"{owner.kind} from {owner.since}" for index, owner in enumerate(found.owners)
         ]
-        assert "; ".join(owners) == row["authority_notify"], row["id"]
+        # Row 17: the region owes nothing before it has accepted (readings no. 6).
+        expected = "municipality" if row["id"] == "17" else row["authority_notify"]
+        assert "; ".join(owners) == expected, row["id"]
 
 
 def test_the_hospitals_deadline_before_day_four_and_seven() -> None:
@@ -151,6 +154,16 @@ def test_a_faulty_hospital_deadline_moves_no_clock(earliest: date | None, latest
     assert "is not used" in faulty.explanation.en
 
 
+def test_a_deferral_after_the_deadline_still_counts() -> None:
+    """Readings no. 3 ignores the faulty deadline; the seven days count from the deferral all the same (§ 140)."""
+    found = _deadlines(date(2026, 11, 6), earliest=date(2026, 11, 20), latest=date(2026, 11, 10))
+    assert (found.earliest_start, found.seven_day, found.start_by) == (
+        date(2026, 11, 20),
+        date(2026, 11, 27),
+        date(2026, 11, 27),
+    )
+
+
 def test_a_deadline_on_the_day_of_discharge_counts() -> None:
     found = _deadlines(date(2026, 11, 6), latest=date(2026, 11, 6))
     assert found.notify_effective == found.start_by == date(2026, 11, 6)
@@ -180,20 +193,26 @@ def test_a_plan_without_a_level_has_no_clock() -> None:
     assert _deadlines(date(2026, 11, 6), level=None).notify_by is None
 
 
+EVE, NEW_YEAR = date(2026, 12, 30), date(2027, 1, 1)
+
+
 @pytest.mark.parametrize(
-    "discharged, received, owners",
+    "discharged, received, accepted, owners",
     [
-        # example 17: the clocks reach past New Year
-        (date(2026, 12, 30), date(2026, 12, 30), [("municipality", date(2026, 12, 30)), ("region", date(2027, 1, 1))]),
-        # received after New Year, all limits passed
-        (date(2026, 12, 1), date(2027, 1, 5), [("municipality", date(2026, 12, 1)), ("region", date(2027, 1, 1))]),
+        # the clocks reach past New Year, or all limits passed before the plan came: the municipality until accepted
+        (EVE, EVE, None, [("municipality", EVE)]),
+        (date(2026, 12, 1), date(2027, 1, 5), None, [("municipality", date(2026, 12, 1))]),
+        (EVE, EVE, date(2027, 1, 4), [("municipality", EVE), ("region", date(2027, 1, 4))]),
+        (EVE, EVE, date(2026, 12, 31), [("municipality", EVE), ("region", NEW_YEAR)]),  # accepted beforehand
         # over long before
-        (date(2026, 11, 6), date(2026, 11, 6), [("municipality", date(2026, 11, 6))]),
-        (date(2027, 1, 1), date(2027, 1, 1), [("region", date(2027, 1, 1))]),
+        (date(2026, 11, 6), date(2026, 11, 6), None, [("municipality", date(2026, 11, 6))]),
+        (NEW_YEAR, NEW_YEAR, None, [("region", NEW_YEAR)]),
     ],
 )
-def test_owners_of_rehabilitation(discharged: date, received: date, owners: list[tuple[str, date]]) -> None:
-    found = _deadlines(discharged, level=Level.REHABILITERING, received=received)
+def test_owners_of_rehabilitation(
+    discharged: date, received: date, accepted: date | None, owners: list[tuple[str, date]]
+) -> None:
+    found = _deadlines(discharged, level=Level.REHABILITERING, received=received, accepted_on=accepted)
     assert [(owner.kind, owner.since) for owner in found.owners] == owners
 
 
@@ -282,8 +301,15 @@ def test_explanation_names_what_moved_a_date(case: dict[str, object], danish: st
 
 
 def test_explanation_names_the_change_of_authority() -> None:
-    found = _deadlines(date(2026, 12, 30), level=Level.REHABILITERING)
-    assert "Regionen har ansvaret fra fredag den 1. januar 2027." in found.explanation.da
+    found = _deadlines(EVE, level=Level.REHABILITERING)
+    assert (
+        "Regionen overtager ansvaret tidligst fredag den 1. januar 2027; kommunen har det, indtil regionen har taget "
+        "imod forløbet."
+    ) in found.explanation.da
+    assert "the municipality is responsible until the region has accepted the case." in found.explanation.en
+    accepted = _deadlines(EVE, level=Level.REHABILITERING, accepted_on=date(2027, 1, 4))
+    assert "Regionen har ansvaret fra mandag den 4. januar 2027." in accepted.explanation.da
+    assert "overtager" not in _deadlines(EVE).explanation.da
 
 
 # --- what holds for every plan ----------------------------------------------------------------------------------------

@@ -145,6 +145,17 @@ def test_its_own_parameter_and_missing_rule_count(orders_file: Path) -> None:
     assert {"GOP-DATE-03", "GOP-CONTENT-10"} <= rules(date(2028, 2, 5), date(2028, 2, 8))
 
 
+def test_a_text_names_the_number_of_its_own_order(orders_file: Path) -> None:
+    def said(discharged: date) -> list[str]:
+        found = _assess(orders_file, discharged, deadline=f"senest {discharged:%d.%m.}2030")
+        return [each.text.da for each in found.all_findings if each.rule == "GOP-DATE-10"]
+
+    [text] = said(date(2029, 2, 5))
+    assert text.startswith("Fristen er senere end 5 dage efter")
+    [text] = said(date(2028, 2, 5))
+    assert text.startswith("Fristen er senere end 7 dage efter")
+
+
 def test_a_finding_names_its_paragraph(orders_file: Path) -> None:
     outcome = _assess(orders_file, date(2029, 2, 5), level=None)
     [found] = [each for each in outcome.all_findings if each.rule == "GOP-CONTENT-01"]

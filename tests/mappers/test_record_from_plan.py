@@ -227,7 +227,8 @@ def test_a_plain_plan_raises_no_flag() -> None:
 
 
 FLAGGED: dict[str, MunicipalRecord] = {
-    "late": record(received=date(2026, 11, 14)),
+    "arrived_very_late": record(replace(PLAN, level=Level.SPECIALISERET), received=date(2026, 11, 14)),
+    "late": record(received=date(2026, 11, 11)),
     "lives_elsewhere": record(route=replace(ROUTE, stated_receiver=NYBORG)),
     "residence_doubtful": record(route=replace(ROUTE, residence=Residence(ODENSE, doubtful=True))),
     "estimated_dates": record(replace(PLAN, discharged_on=None)),
@@ -245,6 +246,10 @@ FLAGGED: dict[str, MunicipalRecord] = {
 @pytest.mark.parametrize("flag", FLAGS)
 def test_flag(flag: str) -> None:
     assert FLAGGED[flag].flags == (flag,)
+
+
+def test_a_plan_of_a_week_ago_is_not_very_late() -> None:
+    assert record(replace(PLAN, level=Level.SPECIALISERET), received=date(2026, 11, 13)).flags == ()
 
 
 def test_a_unit_of_the_municipality_of_residence_is_not_elsewhere() -> None:

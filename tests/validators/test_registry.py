@@ -55,7 +55,6 @@ FHIR_ONLY = {
 CONDITIONS: dict[tuple[str, str], tuple[str, ...] | None] = {
     ("GOP-DATE-01", "missing"): ("estimated", "read_from_text"),
     ("GOP-DATE-03", "late"): ("municipality", "region", "no_clock"),
-    ("GOP-DATE-03", "over_7_days"): ("municipality", "region", "no_clock"),
     ("GOP-CHOICE-05", "R2"): ("later",),
     ("GOP-CHOICE-05", "R1_equal_and_local_rule"): ("equal",),
     ("GOP-ROUTE-01", "municipality_missing"): ("",),
@@ -68,6 +67,14 @@ CONDITIONS: dict[tuple[str, str], tuple[str, ...] | None] = {
 READINGS = {("GOP-PAT-04", "no", "xml"): None, ("GOP-PAT-05", "missing", "xml"): None}
 #: One condition, but the catalogue's text is not true of every plan that hits it (a refused one is not sent).
 OWN_WORDS = {"GOP-PAT-06", "GOP-ROUTE-07", "GOP-ROUTE-09"}
+#: Numbers in the catalogue's texts that are parameters here, so that another order can have others.
+NUMBERS = {
+    "GOP-PAT-08": re.compile(r"15"),
+    "GOP-PAT-09": re.compile(r"15|17"),
+    "GOP-DATE-10": re.compile(r"syv|seven"),
+    "GOP-NOTIFY-04": re.compile(r"\bto\b(?= hverdage)|two"),
+    "GOP-NOTIFY-06": re.compile(r"fire|syv|four|seven"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +144,10 @@ def test_texts_are_those_of_the_catalogue(catalogue: dict[str, dict[str, str]]) 
             continue
         [condition] = rule.conditions
         for text, column in ((condition.text.da, "text_da"), (condition.text.en, "text_en")):
-            assert PLACEHOLDER.sub("{}", text) == PLACEHOLDER.sub("{}", catalogue[rule.id][column]), rule.id
+            stated = PLACEHOLDER.sub("{}", catalogue[rule.id][column])
+            if rule.id in NUMBERS:
+                stated = NUMBERS[rule.id].sub("{}", stated)
+            assert PLACEHOLDER.sub("{}", text) == stated, rule.id
             compared += 1
     assert compared > 130
 

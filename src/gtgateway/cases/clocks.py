@@ -12,7 +12,7 @@ from gtgateway.law.calendar import Calendar
 from gtgateway.law.deadlines import compute_deadlines
 from gtgateway.law.governing import Governing, govern
 from gtgateway.law.orders import Orders
-from gtgateway.model.case import Case, CaseEvent, ChoiceKind, Clocks
+from gtgateway.model.case import Case, CaseEvent, ChoiceKind, Clocks, EventKind
 from gtgateway.model.deadlines import Deadlines
 from gtgateway.model.findings import Bilingual
 from gtgateway.model.plan import RehabilitationPlan, StartDeadline
@@ -71,8 +71,16 @@ def _deadlines(case: Case, governing: Governing, calendar: Calendar) -> Deadline
     plan, shift, offer = _plan_of(case), case.shift, case.offer
     offered_start, offered_on = (offer.offered_start, offer.on) if offer else (None, None)
     if shift is None:
+        accepted = case.last(EventKind.HANDOVER_ACCEPTED)
         return compute_deadlines(
-            plan, governing, case.received_on, calendar, case.municipality, offered_start, offered_on
+            plan,
+            governing,
+            case.received_on,
+            calendar,
+            case.municipality,
+            offered_start,
+            offered_on,
+            accepted.on if accepted else None,
         )
     # The shift is day zero of the second phase (legal-rules 4.3); the hospital's deadline was for the first.
     deferred_until = case.deferred.deferred_until if case.deferred else None

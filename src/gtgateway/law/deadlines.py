@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.governing import Governing
+from gtgateway.law.orders import AuthorityChange
 from gtgateway.model.deadlines import ClockOwner, Deadlines, LocalClock
 from gtgateway.model.findings import Bilingual
 from gtgateway.model.outcome import OrderBasis
@@ -27,11 +28,13 @@ def compute_deadlines(
     residence: Organisation | None = None,
     offered_start: date | None = None,
     notified_on: date | None = None,
+    accepted_on: date | None = None,
 ) -> Deadlines:
     """The dates of a plan's first phase by its order; a clock that does not run has None.
 
-    `received_on`, `offered_start` and `notified_on` are local dates (Europe/Copenhagen). `residence` is the
-    municipality whose own service targets count from receipt; they never replace a legal date.
+    `received_on`, `offered_start`, `notified_on` and `accepted_on` (the authority that takes over accepted the case)
+    are local dates (Europe/Copenhagen). `residence` is the municipality whose own service targets count from receipt;
+    they never replace a legal date.
     """
     if plan.plan_type is PlanType.EGENTRAENING:
         return Deadlines(estimated=governing.estimated, explanation=_EGENTRAENING)
@@ -50,9 +53,9 @@ def compute_deadlines(
         seven_day = _after(base, clocks.start_days)
         free_choice_from = _free_choice_from(seven_day, offered_start, notified_on)
         owners = (ClockOwner(owner, discharge),)
-        change = governing.order.authority_change(plan.level) if plan.level else None
-        if change and change.since <= max(seven_day, received_on):
-            owners += (ClockOwner(change.kind, change.since),)
+        change = _change_that_matters(plan, governing, received_on, seven_day)
+        if change and accepted_on:  # until then the old authority owes everything
+            owners += (ClockOwner(change.kind, max(change.since, accepted_on)),)
     start_by = min(filter(None, (seven_day, hospital)), default=None)
 
     notify_working = calendar.last_working_day(discharge, notify_effective) if notify_effective else None
@@ -80,8 +83,20 @@ def _after(day: date, days: int) -> date:
     return date.fromordinal(min(day.toordinal() + days, date.max.toordinal()))
 
 
+def _change_that_matters(
+    plan: RehabilitationPlan, governing: Governing, received_on: date, seven_day: date | None
+) -> AuthorityChange | None:
+    """The change of authority that comes before the clocks have run out, or had come when the plan was received."""
+    change = governing.order.authority_change(plan.level) if plan.level else None
+    return change if change and seven_day and change.since <= max(seven_day, received_on) else None
+
+
 def _usable_hospital_deadline(plan: RehabilitationPlan, discharge: date) -> date | None:
-    """The hospital's deadline unless it is faulty (GOP-DATE-05, -09): then it is shown but moves no clock."""
+    """The hospital's deadline unless it is faulty (GOP-DATE-05, -09): then it is shown but moves no clock.
+
+    A deferral later than the deadline still counts: the law counts the seven days from it whatever else the plan says
+    (sundhedsloven § 140, stk. 4), and training before it could harm the patient. A person is warned and must ask.
+    """
     latest, earliest = plan.start_deadline.latest, plan.start_deadline.earliest
     return latest if latest and latest >= max(discharge, earliest or discharge) else None
 
@@ -179,9 +194,7 @@ def _explain(
             "If nothing has been offered, the patient may choose a private provider from {}.",
             deadlines.free_choice_from,
         )
-    for owner in deadlines.owners[1:]:
-        da, en = _AUTHORITY[owner.kind]
-        account.say(f"{da} har ansvaret fra {{}}.", f"{en} is responsible from {{}}.", owner.since)
+    _explain_change_of_authority(account, plan, governing, received_on, deadlines)
     if deadlines.late_at_receipt:
         account.say(
             "Planen blev modtaget {}, efter at en frist var udløbet.",
@@ -206,6 +219,26 @@ def _explain(
             "The dates are those of the first phase; the next phase gets its own when it begins.",
         )
     return account.both()
+
+
+def _explain_change_of_authority(
+    account: _Account, plan: RehabilitationPlan, governing: Governing, received_on: date, deadlines: Deadlines
+) -> None:
+    change = _change_that_matters(plan, governing, received_on, deadlines.seven_day)
+    if change is None:
+        return
+    da, en = _AUTHORITY[change.kind]
+    if taken_over := deadlines.owners[1:]:
+        account.say(f"{da} har ansvaret fra {{}}.", f"{en} is responsible from {{}}.", taken_over[0].since)
+    else:
+        old_da, old_en = _AUTHORITY[deadlines.owners[0].kind]
+        account.say(
+            f"{da} overtager ansvaret tidligst {{}}; {old_da.lower()} har det, indtil {da.lower()} har taget imod "
+            "forløbet.",
+            f"{en} takes over on {{}} at the earliest; {old_en.lower()} is responsible until {en.lower()} has accepted "
+            "the case.",
+            change.since,
+        )
 
 
 def _explain_day_zero(account: _Account, plan: RehabilitationPlan, governing: Governing, received_on: date) -> None:

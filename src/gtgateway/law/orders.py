@@ -145,6 +145,9 @@ class Parameters:
     past_warns_days: Parameter
     past_refuses_days: Parameter
     in_time_days: Parameter
+    late_alert_days: Parameter
+    reply_working_days: Parameter
+    forward_working_days: Parameter
 
 
 @dataclass(frozen=True)

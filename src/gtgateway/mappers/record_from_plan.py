@@ -36,6 +36,7 @@ SCHEMA_VERSION = "1"
 
 #: What a person must see at a glance, in the order shown: the flag and what it says in Danish.
 FLAGS: dict[str, str] = {
+    "arrived_very_late": "Planen kom meget sent efter udskrivningen; se på den straks.",
     "late": "En frist var overskredet, da planen blev modtaget.",
     "lives_elsewhere": "Planen er adresseret til en anden kommune end bopælskommunen.",
     "residence_doubtful": "Noget taler imod den fundne bopælskommune.",
@@ -138,7 +139,7 @@ def record_from_plan(
         findings=findings,
         quality_score=quality.score,
         quality_missing=quality.missing,
-        flags=_flags(plan, governing, deadlines, route, findings),
+        flags=_flags(plan, governing, deadlines, route, findings, late_days),
         transport_need=any(finding.rule == "GOP-TRANS-01" for finding in findings),
         source_paths=letter.trace.rows,
         episode_of_care_id=plan.episode_of_care_id,
@@ -233,12 +234,18 @@ def _discharge_source(plan: RehabilitationPlan) -> str:
 
 
 def _flags(
-    plan: RehabilitationPlan, governing: Governing, deadlines: Deadlines, route: Route, findings: tuple[Finding, ...]
+    plan: RehabilitationPlan,
+    governing: Governing,
+    deadlines: Deadlines,
+    route: Route,
+    findings: tuple[Finding, ...],
+    late_days: int,
 ) -> tuple[str, ...]:
     deadline = plan.start_deadline
     doubtful = any(entry.confidence is Confidence.DOUBTFUL for entry in deadline.understood)
     warned = any(found.rule == "GOP-DATE-04" and found.severity is Severity.WARNING for found in findings)
     raised = {
+        "arrived_very_late": late_days > governing.order.parameters.late_alert_days.value,
         "late": deadlines.late_at_receipt,
         "lives_elsewhere": _lives_elsewhere(route),
         "residence_doubtful": route.residence.doubtful,

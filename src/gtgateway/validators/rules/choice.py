@@ -20,9 +20,6 @@ from gtgateway.validators.rule import (
     of_case,
 )
 
-#: Working days within which a reported agreement should be forwarded: our own reading of § 8, stk. 2.
-_FORWARD_WORKING_DAYS = 1
-
 
 def _free_choice_not_told(facts: CaseFacts) -> Iterator[Hit]:
     event = facts.posted(EventKind.INFORMED)
@@ -96,8 +93,9 @@ def _forwarded_too_early_or_late(facts: CaseFacts) -> Iterator[Hit]:
             return
     elif not facts.standing or case.forwarded or case.started:
         return
-    if report and facts.calendar.working_days(report.on, facts.day) > _FORWARD_WORKING_DAYS:
-        yield Hit("not_forwarded_within_1_working_day", date=danish_date(report.on))
+    days = facts.order.parameters.forward_working_days.value
+    if report and facts.calendar.working_days(report.on, facts.day) > days:
+        yield Hit("not_forwarded_within_1_working_day", date=danish_date(report.on), days=days)
 
 
 def _goes_to_a_public_institution(case: Case, event: CaseEvent) -> bool:
@@ -279,16 +277,18 @@ RULES = (
                 "too_early",
             ),
             of_case(
-                "Borgeren meddelte aftalen {date}; send planen til den private leverandør inden for en hverdag.",
-                "The citizen reported the agreement on {date}; forward the plan to the private provider within a "
+                "Borgeren meddelte aftalen {date}; send planen til den private leverandør inden for {days} hverdag.",
+                "The citizen reported the agreement on {date}; forward the plan to the private provider within {days} "
                 "working day.",
                 WARNING,
                 "not_forwarded_within_1_working_day",
             ),
         ),
         Bilingual(
-            "Kun til den leverandør, som borgeren har nævnt. Én hverdag er gatewayens egen læsning.",
-            "Only to the provider that the citizen named. One working day is the gateway's own reading.",
+            "Kun til den leverandør, som borgeren har nævnt. Hvor mange hverdage er gatewayens egen læsning "
+            "(parametre).",
+            "Only to the provider that the citizen named. How many working days is the gateway's own reading "
+            "(parameters).",
         ),
         guard=_forwarded_too_early_or_late,
     ),

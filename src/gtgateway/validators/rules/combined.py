@@ -24,6 +24,7 @@ from gtgateway.validators.rule import (
     every_order,
     guidance,
     live,
+    of_case,
 )
 
 
@@ -61,7 +62,8 @@ def _before_live_orders(facts: Facts) -> Iterator[Hit]:
 def _passed_to_the_region(facts: CaseFacts) -> Iterator[Hit]:
     handover = facts.handover
     if facts.standing and handover and not handover.accepted and facts.region:
-        yield Hit(region=facts.region.name)
+        passed = facts.authority == handover.to
+        yield Hit("passed" if passed else "not_accepted", region=facts.region.name, since=danish_date(handover.since))
 
 
 def _judged(basis: OrderBasis, da: str, en: str) -> Condition:
@@ -179,16 +181,27 @@ RULES = (
         "GOP-REGIME-03",
         "",
         {BEK_918: "sundhedsloven § 139 b; lov nr. 699 af 20/06/2025"},
-        always(
-            "Ansvaret for forløbet er overgået til {region} den 1. januar 2027.",
-            "Responsibility passed to {region} on 1 January 2027.",
-            INFORMATION,
-            INFORMATION,
-            INFORMATION,
+        (
+            of_case(
+                "Ansvaret for forløbet er overgået til {region} den {since}.",
+                "Responsibility passed to {region} on {since}.",
+                INFORMATION,
+                "passed",
+            ),
+            of_case(
+                "{region} overtager ansvaret for forløbet fra den {since}; kommunen har det, indtil regionen har taget "
+                "imod det.",
+                "{region} takes over the case from {since} on; the municipality is responsible until the region has "
+                "accepted it.",
+                INFORMATION,
+                "not_accepted",
+            ),
         ),
         Bilingual(
-            "Siges dagligt om en åben sag, der er overgået til regionen, indtil regionen har taget imod den.",
-            "Said daily of an open case that has passed to the region, until the region has accepted it.",
+            "Siges dagligt om en åben sag, indtil regionen har taget imod den. Træning på sygehus går over ved en "
+            "meddelelse; ved rehabilitering har kommunen ansvaret så længe.",
+            "Said daily of an open case, until the region has accepted it. Training at a hospital passes by a notice; "
+            "for rehabilitation the municipality is responsible until then.",
         ),
         guard=_passed_to_the_region,
     ),

@@ -62,10 +62,21 @@ def _received_late(facts: Facts) -> Iterator[Hit]:
     discharged = facts.plan.discharged_on
     if discharged is None or facts.governing.basis is OrderBasis.EARLIEST_LIVE:
         return
-    late = (facts.received_on - discharged).days
-    if late > facts.parameters.in_time_days.value:
-        owners = [each.kind for each in facts.deadlines.owners if each.since <= facts.received_on]
-        yield Hit(owners[-1] if owners else "no_clock", days=late)
+    late, owners, limits = (facts.received_on - discharged).days, facts.deadlines.owners, facts.parameters
+    if late <= limits.in_time_days.value:
+        return
+    if not owners:
+        yield Hit("no_clock", days=late)
+    elif late > limits.late_alert_days.value:
+        yield Hit("over_7_days", days=late, authority=_AUTHORITY[owners[0].kind])
+    else:
+        yield Hit(owners[0].kind, days=late)
+
+
+_AUTHORITY = {
+    "municipality": Bilingual("kommunen", "the municipality"),
+    "region": Bilingual("regionen", "the region"),
+}
 
 
 def _deadline_not_read(facts: Facts) -> Iterator[Hit]:
@@ -140,9 +151,9 @@ def _deadline_after_seven_days(facts: Facts) -> Iterator[Hit]:
     plan, deadline = facts.plan, facts.plan.start_deadline
     if plan.level is Level.SPECIALISERET or facts.only_egentraening or deadline.earliest or deadline.deferral_stated:
         return
-    limit = timedelta(days=facts.governing.order.clocks.start_days)
-    if deadline.latest and plan.discharged_on and deadline.latest > plan.discharged_on + limit:
-        yield Hit()
+    days = facts.governing.order.clocks.start_days
+    if deadline.latest and plan.discharged_on and deadline.latest > plan.discharged_on + timedelta(days):
+        yield Hit(days=days)
 
 
 def _discharge_corrected(facts: Facts) -> Iterator[Hit]:
@@ -277,6 +288,17 @@ RULES = (
                 WARNING,
             ),
             Condition(
+                "over_7_days",
+                Bilingual(
+                    "Planen er modtaget {days} dage efter udskrivningen; fristerne løber allerede, og {authority} skal "
+                    "se på den straks.",
+                    "The plan arrived {days} days after discharge; the deadlines are already running, and {authority} "
+                    "must look at it at once.",
+                ),
+                WARNING,
+                WARNING,
+            ),
+            Condition(
                 "no_clock",
                 Bilingual(
                     "Planen er modtaget {days} dage efter udskrivningen; den skal sendes, når den udleveres.",
@@ -287,8 +309,10 @@ RULES = (
             ),
         ),
         Bilingual(
-            "Fristerne løber fra udskrivningen, ikke fra modtagelsen. Dømmes ikke efter en skønnet dato.",
-            "The deadlines run from discharge, not from receipt. Not judged from an estimated date.",
+            "Fristerne løber fra udskrivningen, ikke fra modtagelsen. Dømmes ikke efter en skønnet dato. En plan, der "
+            "kommer meget sent (parametre), får også flaget arrived_very_late på posten hos modtagerne.",
+            "The deadlines run from discharge, not from receipt. Not judged from an estimated date. A plan that comes "
+            "very late (parameters) also has the flag arrived_very_late on its recipients' record.",
         ),
         _received_late,
     ),
@@ -425,8 +449,10 @@ RULES = (
             WARNING,
         ),
         Bilingual(
-            "MedCom XML: vises, men ingen frist regnes efter dem.",
-            "MedCom XML: shown, but no deadline is computed from them.",
+            "MedCom XML: fristen vises, men bruges ikke; de syv dage regnes fra den udskudte start (§ 140), for "
+            "træning før den kan skade patienten.",
+            "MedCom XML: the deadline is shown but not used; the seven days count from the deferred start (§ 140), as "
+            "training before it could harm the patient.",
         ),
         _deferral_after_deadline,
     ),
@@ -435,14 +461,15 @@ RULES = (
         "start_deadline.text",
         live("§ 3, stk. 1; sundhedsloven § 140, stk. 4", "§ 3; § 7, stk. 3"),
         always(
-            "Fristen er senere end syv dage efter udskrivningen; skal starten udskydes, så angiv det tydeligt.",
-            "The deadline is later than seven days after discharge; if start should be deferred, say so.",
+            "Fristen er senere end {days} dage efter udskrivningen; skal starten udskydes, så angiv det tydeligt.",
+            "The deadline is later than {days} days after discharge; if start should be deferred, say so.",
             WARNING,
             WARNING,
         ),
         Bilingual(
-            "De syv dage gælder stadig. Ikke ved genoptræning på specialiseret niveau og ikke ved egentræning.",
-            "The seven days still apply. Not for specialised training and not for egentræning.",
+            "Dagene efter udskrivningen gælder stadig. Ikke ved genoptræning på specialiseret niveau og ikke ved "
+            "egentræning.",
+            "The days after discharge still apply. Not for specialised training and not for egentræning.",
         ),
         _deadline_after_seven_days,
     ),

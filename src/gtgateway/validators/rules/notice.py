@@ -22,9 +22,6 @@ from gtgateway.validators.rule import (
     of_case,
 )
 
-#: Working days that a reply deadline should leave the citizen: our own reading of "rimelig".
-_REPLY_WORKING_DAYS = 2
-
 
 def _late_notice(level: Level) -> Guard:
     def late(facts: CaseFacts) -> Iterator[Hit]:
@@ -55,8 +52,9 @@ def _reply_deadline_too_short(facts: CaseFacts) -> Iterator[Hit]:
         # a deadline of its own counts from the offer that it belongs to
         offer = facts.case.offer if event.kind is EventKind.REPLY_DEADLINE_SET else None
         asked_on = offer.on if offer else event.on
-        if facts.calendar.working_days(asked_on, event.reply_by) < _REPLY_WORKING_DAYS:
-            yield Hit()
+        days = facts.order.parameters.reply_working_days.value
+        if facts.calendar.working_days(asked_on, event.reply_by) < days:
+            yield Hit(days=days)
 
 
 def _start_without_a_health_person(facts: CaseFacts) -> Iterator[Hit]:
@@ -69,7 +67,8 @@ def _start_without_a_health_person(facts: CaseFacts) -> Iterator[Hit]:
 
 def _no_limits_at_hospital(facts: CaseFacts) -> Iterator[Hit]:
     if facts.case.level is Level.SPECIALISERET and (facts.standing or facts.offering):
-        yield Hit()
+        clocks = facts.order.clocks
+        yield Hit(notice=clocks.notify_days, start=clocks.start_days)
 
 
 RULES = (
@@ -130,14 +129,14 @@ RULES = (
         {BEK_2027: "§ 6, stk. 3"},
         (
             of_case(
-                "Svarfristen er under to hverdage; vurder om den er rimelig.",
-                "The reply deadline is under two working days; consider whether it is reasonable.",
+                "Svarfristen er under {days} hverdage; vurder om den er rimelig.",
+                "The reply deadline is under {days} working days; consider whether it is reasonable.",
                 WARNING,
             ),
         ),
         Bilingual(
-            "Bekendtgørelsen kræver en rimelig frist; to hverdage er gatewayens egen læsning.",
-            "The order asks for a reasonable deadline; two working days is the gateway's own reading.",
+            "Bekendtgørelsen kræver en rimelig frist; antallet af hverdage er gatewayens egen læsning (parametre).",
+            "The order asks for a reasonable deadline; the number of working days is our own reading (parameters).",
         ),
         guard=_reply_deadline_too_short,
     ),
@@ -164,8 +163,8 @@ RULES = (
         live("sundhedsloven § 140, stk. 4", "§ 6; § 7, stk. 6"),
         (
             of_case(
-                "Fristerne på fire og syv dage gælder ikke genoptræning på sygehus.",
-                "The four- and seven-day limits do not apply to hospital training.",
+                "Fristerne på {notice} og {start} dage gælder ikke genoptræning på sygehus.",
+                "The {notice}- and {start}-day limits do not apply to hospital training.",
                 INFORMATION,
             ),
         ),

@@ -111,14 +111,15 @@ def _age(facts: Facts) -> int | None:
 def _child_without_parent(facts: Facts) -> Iterator[Hit]:
     age = _age(facts)
     consented = facts.plan.consent.given_by not in (None, "patient")
-    if age is not None and age < facts.parameters.age_of_consent.value and not consented:
-        yield Hit()
+    limit = facts.parameters.age_of_consent.value
+    if age is not None and age < limit and not consented:
+        yield Hit(age=limit)
 
 
-def _aged_15_to_17(facts: Facts) -> Iterator[Hit]:
-    age, ages = _age(facts), facts.parameters
-    if age is not None and ages.age_of_consent.value <= age < ages.age_of_majority.value:
-        yield Hit()
+def _minor_who_may_consent(facts: Facts) -> Iterator[Hit]:
+    age, consents, of_age = _age(facts), facts.parameters.age_of_consent.value, facts.parameters.age_of_majority.value
+    if age is not None and consents <= age < of_age:
+        yield Hit(youngest=consents, oldest=of_age - 1)
 
 
 def _relative_without_contact(facts: Facts) -> Iterator[Hit]:
@@ -317,8 +318,8 @@ RULES = (
         "consent.given_by",
         live("sundhedsloven § 17"),
         always(
-            "Patienten er under 15 år; angiv at forældremyndighedens indehaver har givet samtykke.",
-            "The patient is under 15; state that the holder of parental authority has consented.",
+            "Patienten er under {age} år; angiv at forældremyndighedens indehaver har givet samtykke.",
+            "The patient is under {age}; state that the holder of parental authority has consented.",
             WARNING,
             None,
         ),
@@ -333,8 +334,8 @@ RULES = (
         "patient",
         live("sundhedsloven § 17, stk. 1"),
         always(
-            "Patienten er 15-17 år; forældremyndighedens indehaver skal også informeres.",
-            "The patient is 15-17; the parent must also be informed.",
+            "Patienten er {youngest}-{oldest} år; forældremyndighedens indehaver skal også informeres.",
+            "The patient is {youngest}-{oldest}; the parent must also be informed.",
             INFORMATION,
             INFORMATION,
         ),
@@ -342,7 +343,7 @@ RULES = (
             "Den unge kan selv give samtykke. Alderen regnes på udskrivningsdagen.",
             "The young person may consent alone. Age is counted on the day of discharge.",
         ),
-        _aged_15_to_17,
+        _minor_who_may_consent,
     ),
     Rule(
         "GOP-PAT-10",
