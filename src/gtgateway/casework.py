@@ -129,7 +129,7 @@ async def _judged(
     office = Office(tools.orders, tools.directory, tools.calendar)
     findings = guard(opened.case, event, office)
     _refuse_errors(findings)
-    new = NewEvent(stored.record_id, stored.version, event, findings, received_at, client)
+    new = NewEvent(stored.record_id, stored.version, opened.case.added(event), findings, received_at, client)
     if event.kind is EventKind.ACKNOWLEDGED:
         # No feed entry: two recipients that acknowledge every entry would never come to an end.
         recipient = _recipient(event.by, stored, gateway)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -92,6 +93,19 @@ def test_a_corrected_discharge_moves_everything() -> None:
     corrected = event(EventKind.DISCHARGE_CORRECTED, after(1), discharged_on=after(3))
     found = clocks(case_of(Level.ALMEN, DAY, corrected)).deadlines
     assert (found.notify_by, found.seven_day) == (after(7), after(10))
+
+
+def test_a_later_version_of_the_plan_wins_over_a_corrected_discharge_unless_it_repeats_the_date() -> None:
+    case = case_of().with_event(event(EventKind.DISCHARGE_CORRECTED, after(1), discharged_on=after(3)))
+    repeated = replace(case, plan=replace(case.plan, plan_id="P2"))
+    assert clocks(repeated).deadlines.seven_day == after(10)
+    other = replace(case, plan=replace(case.plan, discharged_on=after(5)))
+    assert clocks(other).deadlines.seven_day == after(12)
+    again = other.with_event(event(EventKind.DISCHARGE_CORRECTED, after(6), discharged_on=after(4)))
+    assert clocks(again).deadlines.seven_day == after(11)
+    # a new version can bring the case under another order
+    old = replace(case, plan=replace(case.plan, discharged_on=date(2026, 12, 31)))
+    assert governing_of(old, ORDERS).order.id == "BEK-918-2018"
 
 
 def test_training_at_a_hospital_has_the_hospitals_deadline_alone() -> None:

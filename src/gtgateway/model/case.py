@@ -6,7 +6,7 @@ Fields that the law may require of an event are optional here: what is required 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -136,6 +136,8 @@ class CaseEvent:
     meeting: Meeting | None = None
     closed_reason: ClosedReason | None = None
     discharged_on: date | None = None  #: of discharge_corrected
+    #: of discharge_corrected: what the plan said then; not the caller's, it is set when the event is added
+    corrects: date | None = field(default=None, compare=False)
 
     @property
     def on(self) -> date:
@@ -159,7 +161,12 @@ class Case:
     events: tuple[CaseEvent, ...] = ()
 
     def with_event(self, event: CaseEvent) -> Case:
-        return replace(self, events=(*self.events, event))
+        return replace(self, events=(*self.events, self.added(event)))
+
+    def added(self, event: CaseEvent) -> CaseEvent:
+        """An event as it is added: it knows which discharge date of the plan it corrects."""
+        is_correction = event.kind is EventKind.DISCHARGE_CORRECTED
+        return replace(event, corrects=self.plan.discharged_on) if is_correction else event
 
     def last(self, *kinds: EventKind) -> CaseEvent | None:
         """The newest event of these kinds, in any phase."""
@@ -182,9 +189,13 @@ class Case:
 
     @property
     def discharged_on(self) -> date | None:
-        """As corrected, else as the plan says."""
-        corrected = self.last(EventKind.DISCHARGE_CORRECTED)
-        return corrected.discharged_on if corrected and corrected.discharged_on else self.plan.discharged_on
+        """As corrected, else as the plan says.
+
+        A version of the plan that says another date than the event corrected wins over it; one that repeats it does not.
+        """
+        stated, event = self.plan.discharged_on, self.last(EventKind.DISCHARGE_CORRECTED)
+        corrected = event.discharged_on if event and event.corrects in (None, stated) else None
+        return corrected or stated
 
     @property
     def municipal_level(self) -> MunicipalLevel | None:
