@@ -42,6 +42,10 @@ def tools_from(settings: Settings) -> Tools:
     check_orders(orders.all)
     if settings.shadow_order is not None:
         orders.by_id(settings.shadow_order)
+    directory = Directory.load(settings.directory)
+    lists = {name for order in orders.all if order.choice for name in order.choice.provider_lists.values()}
+    if unknown := {each.kept_by for each in directory.agreements} - lists:
+        raise ConfigurationError(f"Organisation directory: no order knows the list of {', '.join(sorted(unknown))}.")
     return Tools(
         limits=Limits(
             max_bytes=settings.max_body,
@@ -56,7 +60,7 @@ def tools_from(settings: Settings) -> Tools:
             gln=settings.gln, identifiers=(Identifier(IdentifierKind.SOR, settings.sor),), name=settings.name
         ),
         orders=orders,
-        directory=Directory.load(settings.directory),
+        directory=directory,
         calendar=Calendar(settings.closed_by_custom),
         postcodes=load_postcodes(settings.postcodes),
         policy=Policy(xml_without_discharge=settings.xml_without_discharge, egentraening=settings.egentraening),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -20,16 +21,18 @@ from gtgateway.model.case import (
 from gtgateway.model.plan import COPENHAGEN, Level, RehabilitationPlan, StartDeadline
 from gtgateway.routing.directory import Directory
 
-DIRECTORY = Directory.load()
+#: With lists of providers that hold under either order.
+DIRECTORY = replace(
+    Directory.load(),
+    agreements=(
+        Agreement("fysioterapien-stranden", "KL"),
+        Agreement("rehabiliteringscenter-heden", "Danske Regioner"),
+    ),
+)
 ORDERS = Orders.load()
 CALENDAR = Calendar(("12-24", "12-31", "06-05"))
 PROVIDER = "fysioterapien-stranden"
-OFFICE = Office(
-    ORDERS,
-    DIRECTORY,
-    CALENDAR,
-    (Agreement(PROVIDER, "KL"), Agreement("rehabiliteringscenter-heden", "Danske Regioner")),
-)
+OFFICE = Office(ORDERS, DIRECTORY, CALENDAR)
 #: A day of discharge under each live order: a Friday.
 DISCHARGED = {"BEK-918-2018": date(2026, 11, 6), "BEK-2027": date(2027, 2, 5)}
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gtgateway.cases.clocks import clocks_of, governing_of
-from gtgateway.cases.guards import guard, standing
+from gtgateway.cases.guards import Office, guard, standing
 from gtgateway.cases.status import status_of
 from gtgateway.model.case import (
     Case,
@@ -26,6 +26,7 @@ from gtgateway.model.case import (
 )
 from gtgateway.model.findings import Severity
 from gtgateway.model.plan import Level
+from gtgateway.routing.directory import Directory
 
 
 def rules(findings: Any) -> set[str]:
@@ -93,6 +94,14 @@ def test_free_choice_from_trigger_to_start() -> None:
         assert guard(case, each, OFFICE) == (), each.kind
         case = case.with_event(each)
     assert standing(case, day + timedelta(10), OFFICE) == ()
+
+
+def test_the_lists_of_the_directory_say_who_may_be_chosen() -> None:
+    office = Office(ORDERS, Directory.load(), OFFICE.calendar)
+    chosen = {"choice_kind": ChoiceKind.PRIVATE, "provider_id": "klinik-for-fysioterapi-soeerne"}
+    for discharged, refused in ((date(2027, 2, 5), set()), (date(2027, 7, 2), {"GOP-CHOICE-04"})):
+        choice = event(EventKind.CHOICE, discharged + timedelta(9), **chosen)
+        assert rules(guard(case_of(Level.ALMEN, discharged), choice, office)) == refused
 
 
 # --- whatever is posted -----------------------------------------------------------------------------------------------

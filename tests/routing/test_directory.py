@@ -376,3 +376,42 @@ def test_the_operator_carries_what_has_no_end_point_of_its_own(tmp_path: Path) -
         "pulls": None,
     }
     assert [each.id for each in directory.unreachable] == ["bare"]
+
+
+# --- the lists of private providers -----------------------------------------------------------------------------------
+AGREEMENT = '[[agreements]]\nprovider_id = "klinik"\nkept_by = "KL"\nsource = "invented"\n'
+
+
+def test_the_lists_of_the_sample_directory_are_invented_providers(directory: Directory) -> None:
+    listed = {(each.provider_id, each.kept_by) for each in directory.agreements}
+    assert listed == {
+        ("fysioterapien-stranden", "KL"),
+        ("klinik-for-fysioterapi-soeerne", "KL"),
+        ("rehabiliteringscenter-heden", "Danske Regioner"),
+    }
+    assert {each.source for each in directory.agreements} == {"opdigtet eksempel"}
+    for each in directory.agreements:
+        provider = directory.by_id(each.provider_id)
+        assert provider
+        assert provider.kind is OrganisationKind.PROVIDER
+        assert (provider.gln or "").startswith("57909995")
+
+
+def test_an_agreement_has_its_days(tmp_path: Path) -> None:
+    dates = "valid_from = 2027-01-01\nvalid_until = 2027-06-30\n"
+    [agreement] = loaded(tmp_path, entry("klinik", "provider") + AGREEMENT + dates).agreements
+    days = (date(2026, 12, 31), date(2027, 1, 1), date(2027, 6, 30), date(2027, 7, 1))
+    assert [agreement.valid_on(day) for day in days] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "text, fault",
+    [
+        (AGREEMENT, "agreement with KL: provider klinik is not in the directory"),
+        (AGREEMENT.replace('source = "invented"\n', ""), "agreements|klinik|entry 1: source: Field required"),
+        (AGREEMENT + "valid_from = 2027-02-01\nvalid_until = 2027-01-31\n", "KL ends before it begins"),
+    ],
+)
+def test_what_is_wrong_with_an_agreement_is_named(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        loaded(tmp_path, text)

@@ -224,7 +224,7 @@ def case_facts_of(facts_of: FactsOf) -> CaseFactsOf:
         history = tuple(_build(CaseEvent, _EVENT | each, discharged) for each in case.get("history", ()))
         about = Case("R1", facts.plan, facts.received_on, residence.municipality, residence.region, history)
         agreements = tuple(_build(Agreement, each, discharged) for each in case.get("agreements", ()))
-        office = guards.Office(_orders(), _directory(), Calendar(), agreements)
+        office = guards.Office(_orders(), replace(_directory(), agreements=agreements), Calendar())
         deliveries = tuple(_build(Delivery, _DELIVERY | each, discharged) for each in case.get("deliveries", ()))
         event = _build(CaseEvent, _EVENT | case["event"], discharged) if "event" in case else None
         day = event.on if event else _day(case["day"], discharged)

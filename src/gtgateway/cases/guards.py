@@ -14,7 +14,7 @@ from gtgateway.cases.clocks import clocks_of, governing_of
 from gtgateway.cases.handover import authority_of, handover_of
 from gtgateway.law.calendar import Calendar
 from gtgateway.law.orders import Orders
-from gtgateway.model.case import Agreement, Case, CaseEvent
+from gtgateway.model.case import Case, CaseEvent
 from gtgateway.model.delivery import Delivery
 from gtgateway.model.findings import Finding
 from gtgateway.model.route import Organisation, OrganisationKind
@@ -30,7 +30,6 @@ class Office:
     orders: Orders
     directory: Directory
     calendar: Calendar
-    agreements: Sequence[Agreement] = ()  #: the lists of private providers
 
 
 def guard(case: Case, event: CaseEvent, office: Office) -> tuple[Finding, ...]:
@@ -64,8 +63,8 @@ def facts_of(
         region=region,
         in_own_region=bool(actor and region and directory.region_of(actor, day) == region),
         provider=provider,
-        provider_is_public=provider is not None and _is_public(provider, directory),
-        agreements=office.agreements,
+        provider_is_public=provider is not None and _is_public(provider, directory, day),
+        agreements=directory.agreements,
         deliveries=deliveries,
     )
 
@@ -73,6 +72,8 @@ def facts_of(
 _PUBLIC = (OrganisationKind.MUNICIPALITY, OrganisationKind.REGION, OrganisationKind.HOSPITAL)
 
 
-def _is_public(organisation: Organisation, directory: Directory) -> bool:
-    """True for a municipality, a region, a public hospital and the units below them."""
+def _is_public(organisation: Organisation, directory: Directory, day: date) -> bool:
+    """True for a municipality, a region, a public hospital and the units below them, unless it is on a private list."""
+    if any(each.provider_id == organisation.id and each.valid_on(day) for each in directory.agreements):
+        return False
     return any(each.kind in _PUBLIC for each in (organisation, *directory.ancestors(organisation.id)))

@@ -191,7 +191,7 @@ class Case:
     def discharged_on(self) -> date | None:
         """As corrected, else as the plan says.
 
-        A version of the plan that says another date than the event corrected wins over it; one that repeats it does not.
+        A version of the plan wins over the event when it says another date than the one that the event corrected.
         """
         stated, event = self.plan.discharged_on, self.last(EventKind.DISCHARGE_CORRECTED)
         corrected = event.discharged_on if event and event.corrects in (None, stated) else None
@@ -309,6 +309,7 @@ class Agreement:
     kept_by: str  #: KL or Danske Regioner, as `orders.toml` names them
     valid_from: date | None = None
     valid_until: date | None = None
+    source: str = ""  #: where the list was read
 
     def valid_on(self, day: date) -> bool:
         return (self.valid_from is None or self.valid_from <= day) and (

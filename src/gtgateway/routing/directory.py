@@ -1,8 +1,8 @@
 """The organisation directory: who is who, by which number, on which day, and what each one takes.
 
 Read once from TOML (one file, or every `*.toml` of a folder); each entry of `organisations` is one `Entry`, each of
-`endpoints` one `EndpointEntry`. Look-ups are dictionary look-ups. Entries have validity dates: a region that ended is
-followed by its successor.
+`endpoints` one `EndpointEntry`, each of `agreements` one `AgreementEntry`. Look-ups are dictionary look-ups. Entries
+have validity dates: a region that ended is followed by its successor.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gtgateway.data import packaged
 from gtgateway.errors import ConfigurationError
+from gtgateway.model.case import Agreement
 from gtgateway.model.delivery import Endpoint
 from gtgateway.model.identifiers import Identifier, IdentifierKind, kommunekode
 from gtgateway.model.plan import Party
@@ -91,12 +92,25 @@ class Entry(BaseModel):
         return tuple(Identifier(kind, value) for kind, value in stated if value)
 
 
+class AgreementEntry(BaseModel):
+    """A provider on a list of private providers that may be chosen, as the file states it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider_id: Handle = Field(description="Id of the provider.")
+    kept_by: str = Field(min_length=1, description="Whose list: a name of `provider_lists` of the orders.")
+    valid_from: date | None = None
+    valid_until: date | None = Field(None, description="Last day, inclusive.")
+    source: str = Field(min_length=1, description="Where the list was read, and when.")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Directory:
     """Every organisation we know; made by `Directory.load`. `day` None asks for the latest entry of any day."""
 
     all: tuple[Organisation, ...]
     endpoints: Mapping[str, Endpoint]  #: by id
+    agreements: tuple[Agreement, ...]  #: the lists of private providers
     _by_id: Mapping[str, Organisation]
     _by_identifier: Mapping[tuple[IdentifierKind, str], tuple[Organisation, ...]]
     _above: Mapping[str, tuple[Organisation, ...]]
@@ -112,10 +126,16 @@ class Directory:
         """The directory in a TOML file or a folder of them; None: the packaged sample directory.
 
         Raises ConfigurationError that names every fault: unreadable files, impossible entries, ids and identifiers
-        used twice at the same time, unknown parents, regions and end-points, circles, end-points without their secrets.
+        used twice at the same time, unknown parents, regions, end-points and providers, circles, end-points without
+        their secrets.
         """
         stated = _read(packaged("samples", "directory") if path is None else path)
-        faults = [*stated.faults, *_faults(stated.organisations), *_endpoint_faults(stated)]
+        faults = [
+            *stated.faults,
+            *_faults(stated.organisations),
+            *_endpoint_faults(stated),
+            *_agreement_faults(stated),
+        ]
         if faults:
             raise ConfigurationError("Organisation directory: " + "; ".join(faults) + ".")
         return _index(stated)
@@ -266,21 +286,23 @@ class _Stated:
 
     organisations: list[Entry]
     endpoints: list[tuple[EndpointEntry, Endpoint | None]]  #: None: it cannot be used, as `faults` say
+    agreements: list[AgreementEntry]
     faults: list[str]
 
 
 def _read(path: Path) -> _Stated:
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
-    stated = _Stated([], [], [] if files else [f"{path} holds no TOML file"])
+    stated = _Stated([], [], [], [] if files else [f"{path} holds no TOML file"])
     for file in files:
         try:
             content = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             stated.faults.append(f"{file.name} cannot be read ({error})")
             continue
-        tables = ("organisations", "endpoints")
+        tables = ("organisations", "endpoints", "agreements")
         stated.faults.extend(f"{file.name}: unknown table {name}" for name in content if name not in tables)
         stated.organisations.extend(_entries(Entry, content, "organisations", file, stated.faults))
+        stated.agreements.extend(_entries(AgreementEntry, content, "agreements", file, stated.faults))
         for entry in _entries(EndpointEntry, content, "endpoints", file, stated.faults):
             made = endpoint_of(entry, file.parent)
             if isinstance(made, list):
@@ -314,6 +336,16 @@ def _endpoint_faults(stated: _Stated) -> Iterator[str]:
     for entry in stated.organisations:
         if entry.endpoint is not None and entry.endpoint not in times:
             yield f"{entry.id}: endpoint {entry.endpoint} is not in the directory"
+
+
+def _agreement_faults(stated: _Stated) -> Iterator[str]:
+    """What is wrong with the lists of providers, taken together with the organisations."""
+    known = {entry.id for entry in stated.organisations}
+    for entry in stated.agreements:
+        if entry.provider_id not in known:
+            yield f"agreement with {entry.kept_by}: provider {entry.provider_id} is not in the directory"
+        if entry.valid_from and entry.valid_until and entry.valid_from > entry.valid_until:
+            yield f"{entry.provider_id}: the agreement with {entry.kept_by} ends before it begins"
 
 
 def _faults(entries: list[Entry]) -> list[str]:
@@ -406,6 +438,7 @@ def _index(stated: _Stated) -> Directory:
     return Directory(
         all=everyone,
         endpoints={endpoint.id: endpoint for _, endpoint in stated.endpoints if endpoint},
+        agreements=tuple(Agreement(**entry.model_dump()) for entry in stated.agreements),
         _by_id=by_id,
         _by_identifier=by_identifier,
         _above={id: tuple(by_id[each.id] for each in line) for id, line in above.items()},

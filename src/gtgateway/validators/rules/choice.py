@@ -214,9 +214,9 @@ RULES = (
         ),
         Bilingual(
             "Den liste gælder, som hører til den myndighed, der har ansvaret den dag: KL for kommuner, Danske Regioner "
-            "for regioner.",
+            "for regioner. Listerne står i organisationskataloget (agreements) med dato og kilde.",
             "The list is that of the authority responsible that day: KL for municipalities, Danish Regions for "
-            "regions.",
+            "regions. The lists stand in the directory (agreements) with dates and source.",
         ),
         guard=_provider_without_agreement,
     ),
@@ -321,10 +321,10 @@ RULES = (
             ),
         ),
         Bilingual(
-            "Organisationskataloget siger, om institutionen er kommunens eller regionens egen. Den må sige nej, når "
-            "den ikke har plads.",
-            "The directory says whether the institution is the municipality's or region's own. It may refuse for lack "
-            "of capacity.",
+            "Organisationskataloget siger, om institutionen er kommunens eller regionens egen; hvem der er på en liste "
+            "over private leverandører, er privat. Institutionen må sige nej, når den ikke har plads.",
+            "The directory says whether the institution is the municipality's or region's own; whoever is on a list of "
+            "private providers is private. The institution may refuse for lack of capacity.",
         ),
         guard=_other_municipalitys_supplier,
     ),
