@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test check bench references clean
+.PHONY: install demo serve test check bench faults references clean
 
 install: $(STAMP)
 
@@ -36,6 +36,9 @@ references: install  ## write docs/reference anew
 
 bench: install  ## the gateway against the floor and the afternoon version, in one run (QUICK=1: under 45 s)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+faults: install  ## thousands of plans while everything is killed and every peer misbehaves (QUICK=1: under 45 s)
+	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

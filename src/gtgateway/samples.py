@@ -235,6 +235,27 @@ def sample_message(
     return make(plan, envelope_id=envelope_id, sent_at=sent_at(plan))
 
 
+def later_message(body: bytes, message_id: str, activity: str) -> bytes:
+    """A correction (`modified-message`) or withdrawal (`retract-message`) of a FHIR plan, as its hospital sends it."""
+    bundle = orjson.loads(body)
+    header = bundle["entry"][0]["resource"]["id"]
+    bundle = orjson.loads(body.replace(header.encode(), message_id.encode()))
+    bundle["id"] = message_id[:-1] + ("0" if message_id[-1] != "0" else "1")
+    for resource in (entry["resource"] for entry in bundle["entry"]):
+        if resource["resourceType"] == "Provenance" and _activity(resource)["code"] == "new-message":
+            _activity(resource)["code"] = activity
+            role = "removal" if activity == "retract-message" else "revision"
+            resource["entity"] = [{"role": role, "what": {"reference": f"MessageHeader/{header}"}}]
+        if resource["resourceType"] == "ServiceRequest" and activity == "retract-message":
+            resource["status"] = "entered-in-error"
+    return orjson.dumps(bundle)
+
+
+def _activity(provenance: dict[str, Any]) -> dict[str, Any]:
+    coding: dict[str, Any] = provenance["activity"]["coding"][0]
+    return coding
+
+
 def sample_directory(
     folder: Path, changes: Mapping[str, Mapping[str, Any]], endpoints: Sequence[Mapping[str, Any]]
 ) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -54,27 +53,6 @@ def posting_directory(folder: Path, address: str = "http://127.0.0.1:9", **of_en
 def specialised(number: int = 0, to: Target = Target.FHIR) -> bytes:
     """A specialised plan for the three recipients."""
     return sample_message(Level.SPECIALISERET, DISCHARGED, to, number=number)
-
-
-def later_message(body: bytes, message_id: str, activity: str) -> bytes:
-    """A correction (`modified-message`) or withdrawal (`retract-message`) of a FHIR plan, as its hospital sends it."""
-    bundle = json.loads(body)
-    header = bundle["entry"][0]["resource"]["id"]
-    bundle = json.loads(json.dumps(bundle).replace(header, message_id))
-    bundle["id"] = message_id[:-1] + ("0" if message_id[-1] != "0" else "1")
-    for resource in (entry["resource"] for entry in bundle["entry"]):
-        if resource["resourceType"] == "Provenance" and _activity(resource)["code"] == "new-message":
-            _activity(resource)["code"] = activity
-            role = "removal" if activity == "retract-message" else "revision"
-            resource["entity"] = [{"role": role, "what": {"reference": f"MessageHeader/{header}"}}]
-        if resource["resourceType"] == "ServiceRequest" and activity == "retract-message":
-            resource["status"] = "entered-in-error"
-    return json.dumps(bundle).encode()
-
-
-def _activity(provenance: dict[str, Any]) -> dict[str, Any]:
-    coding: dict[str, Any] = provenance["activity"]["coding"][0]
-    return coding
 
 
 async def accept(store: Store, tools: Tools, body: bytes, at: datetime = RECEIVED_AT) -> str:
