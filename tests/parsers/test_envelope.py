@@ -60,7 +60,7 @@ def email(subject: str = "Genoptræningsplan (almen)", version: str = "XD9134L",
 
 
 def test_the_official_sample(shared: Path) -> None:
-    """Appendix E 1: mark, default-namespace switch, instruction, comment; only its two bad copy GLNs are warned of."""
+    """Appendix E 1: mark, default-namespace switch, instruction, comment; only its five bad GLNs are warned of."""
     body = (shared / "data/ggop-official-sample.xml").read_bytes()
     message = read(body)
     assert (message.format, message.digest, message.size) == (Format.GGOP, sha256(body).hexdigest(), len(body))
@@ -74,6 +74,9 @@ def test_the_official_sample(shared: Path) -> None:
     assert [(each.rule, each.severity, each.line) for each in plan.findings] == [
         ("GOP-MSG-10", Severity.WARNING, 67),
         ("GOP-MSG-10", Severity.WARNING, 78),
+        ("GOP-MSG-10", Severity.WARNING, 169),
+        ("GOP-MSG-10", Severity.WARNING, 301),
+        ("GOP-MSG-10", Severity.WARNING, 358),
     ]
 
 

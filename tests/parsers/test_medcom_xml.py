@@ -190,7 +190,17 @@ def test_statistical_code_against_the_plan_type(level: str, statistical: str, wa
 
 def test_check_digits_are_looked_at_in_every_role() -> None:
     gp, copies = Role("5790002012274", "024015", "ydernummer"), [Role("57001231231", "1"), Role("5790000123117", "751")]
-    found = identity(letter(sender_gln="5790001354146", receiver=("DKKMDKMDNET", "461"), gp=gp, copies=copies))
+    bad, good = (f"<m:EANIdentifier>{gln}</m:EANIdentifier>" for gln in ("5790002012272", "5790000123117"))
+    control = "HospitalAmbulatoryControl"
+    sections = {
+        control: f"<{control}><Location>{bad}</Location></{control}>",
+        "ContactCounty": f"<ContactCounty>{bad}</ContactCounty>",
+        "ContactMunicipality": f"<ContactMunicipality>{bad}</ContactMunicipality>",
+        "FinalResult": f"<FinalResult><ResultReceiver>{good}</ResultReceiver><ResultReceiver>{bad}</ResultReceiver>"
+        "</FinalResult>",
+    }
+    receiver = ("DKKMDKMDNET", "461")
+    found = identity(letter(sender_gln="5790001354146", receiver=receiver, gp=gp, copies=copies, sections=sections))
     assert found.quotable
     assert [(each.rule, each.path, each.source_path) for each in found.findings] == [
         ("GOP-MSG-10", field, f"/Emessage/RehabilitationPlan/{role}/EANIdentifier")
@@ -199,6 +209,10 @@ def test_check_digits_are_looked_at_in_every_role() -> None:
             ("receiver.gln", "Receiver"),
             ("gp.gln", "GPCCReceiver/CCReceiver"),
             ("copy_receivers[0].gln", "CCReceiver"),
+            ("control.location.gln", "HospitalAmbulatoryControl/Location"),
+            ("contact_region.gln", "ContactCounty"),
+            ("contact_municipality.gln", "ContactMunicipality"),
+            ("final_result_receivers[1].gln", "FinalResult/ResultReceiver[2]"),
         )
     ]
 

@@ -234,14 +234,25 @@ def _other_version(element: etree._Element, kind: LetterType, type_code: str | N
 
 
 def _gln_findings(parts: Index, sender: Index, receiver: Index, kind: LetterType, path: str) -> Iterator[Finding]:
-    """A warning for every location number of sender, receivers and copy receivers without a right check digit."""
-    gp = index(child(parts, kind.namespace, "GPCCReceiver"))
-    copies = enumerate(children(parts, kind.namespace, "CCReceiver"))
+    """A warning for every location number of the letter without a right check digit, in whatever role."""
+
+    def inside(name: str) -> Index:
+        return index(child(parts, kind.namespace, name))
+
+    def each(block: Index, field: str, name: str, place: str = "") -> Iterator[tuple[str, str, Index]]:
+        for n, role in enumerate(children(block, kind.namespace, name)):
+            yield f"{field}[{n}]", f"{place}{name}[{n + 1}]" if n else f"{place}{name}", index(role)
+
+    gp, control = inside("GPCCReceiver"), inside("HospitalAmbulatoryControl")
     roles = (
         ("sender", "Sender", sender),
         ("receiver", "Receiver", receiver),
         ("gp", "GPCCReceiver/CCReceiver", index(child(gp, kind.namespace, "CCReceiver"))),
-        *((f"copy_receivers[{n}]", f"CCReceiver[{n + 1}]" if n else "CCReceiver", index(copy)) for n, copy in copies),
+        *each(parts, "copy_receivers", "CCReceiver"),
+        ("control.location", "HospitalAmbulatoryControl/Location", index(child(control, kind.namespace, "Location"))),
+        ("contact_region", "ContactCounty", inside("ContactCounty")),
+        ("contact_municipality", "ContactMunicipality", inside("ContactMunicipality")),
+        *each(inside("FinalResult"), "final_result_receivers", "ResultReceiver", "FinalResult/"),
     )
     for field, place, role in roles:
         found = child(role, kind.leaves, "EANIdentifier")
