@@ -19,11 +19,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, World, later_message, posting_store, receipt, specialised
+from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, World, posting_store, receipt, specialised
 
 from gtgateway.model.acknowledgement import AcknowledgementCode
 from gtgateway.model.delivery import Delivery, DeliveryState
 from gtgateway.pipeline import Tools, read
+from gtgateway.samples import later_message
 
 T = TypeVar("T")
 S = DeliveryState

@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, RECEIVED_AT, Sent, World, later_message, specialised
+from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, RECEIVED_AT, Sent, World, specialised
 
 from gtgateway.convert import Target
 from gtgateway.delivery import worker
 from gtgateway.errors import StoreUnavailable
 from gtgateway.model.delivery import AttemptResult, DueDelivery, NewAttempt, Outgoing
 from gtgateway.pipeline import Tools
+from gtgateway.samples import later_message
 
 pytestmark = pytest.mark.anyio
 
