@@ -203,6 +203,21 @@ def test_who_sends_for_another_is_refused_without_a_receipt(client: httpx.Client
     assert client.get("/records", headers=ODENSE).json()["records"] == []
 
 
+def test_an_unknown_unit_may_be_sent_for_by_whoever_acts_for_the_hospital_above_it(client: httpx.Client) -> None:
+    """Readings no. 8: a warning; the door is closed to those who act for another unit, or when nothing is above it."""
+
+    def unit(shak: str) -> bytes:
+        body = ggop(discharged=yesterday(), letter_id=f"B{shak}", sender_gln="5790000000005")
+        return body.replace(b"4202360", shak.encode())
+
+    hospital = {"Authorization": "Bearer dev:5790999300018"}  # OUH, whose SHAK number is 4202
+    answer = post(client, unit("4202999"), hospital)
+    assert (answer.status_code, answer.headers["Gtgateway-Findings"].partition(",")[0]) == (201, "warning=1")
+    assert post(client, unit("4202998")).status_code == 403  # another unit of that hospital
+    assert post(client, unit("9901999"), hospital).status_code == 403
+    assert post(client, unit("8888999"), hospital).status_code == 403
+
+
 def test_two_plans_in_one_emessage_are_one_message(client: httpx.Client) -> None:
     """Appendix E no. 12: two plans in one Emessage, one of them faulty: all or nothing."""
     good = ggop(discharged=yesterday(), letter_id="BREV1")

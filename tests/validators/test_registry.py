@@ -149,7 +149,7 @@ def test_texts_are_those_of_the_catalogue(catalogue: dict[str, dict[str, str]]) 
                 stated = NUMBERS[rule.id].sub("{}", stated)
             assert PLACEHOLDER.sub("{}", text) == stated, rule.id
             compared += 1
-    assert compared > 130
+    assert compared > 120
 
 
 def test_rules_of_what_xml_lacks_are_marked() -> None:

@@ -131,6 +131,7 @@ class Route:
         Organisation, ...
     ] = ()  #: every hospital named among the receivers; two different = unclear
     sender: Organisation | None = None  #: the sending unit as the directory knows it
+    sender_unit_known: bool = True  #: False: it was found by the number of the hospital above the unit (GOP-SCOPE-01)
     sender_region: Organisation | None = None  #: region that the sender lies in on the day that chose the order
     hospital_region: Organisation | None = None  #: the same for the chosen hospital
     stated_receiver: Organisation | None = None  #: the stated receiver as the directory knows it

@@ -10,6 +10,7 @@ from datetime import date
 
 from gtgateway.law.governing import Governing
 from gtgateway.law.orders import RecipientRow, Situation
+from gtgateway.model.identifiers import IdentifierKind
 from gtgateway.model.plan import Party, PlanType, RehabilitationPlan
 from gtgateway.model.route import Organisation, OrganisationKind, Residence, Route, RouteEntry
 from gtgateway.routing.directory import Directory
@@ -78,6 +79,7 @@ def route(
         chosen_hospital=hospital,
         hospital_choices=choices,
         sender=sender,
+        sender_unit_known=_unit_known(plan.sender, directory, received_on),
         sender_region=directory.region_of(sender, governing.organisations_on) if sender else None,
         hospital_region=directory.region_of(hospital, governing.organisations_on) if hospital else None,
         stated_receiver=stated,
@@ -140,6 +142,13 @@ def _sender(plan: RehabilitationPlan, directory: Directory, day: date) -> Organi
     found = directory.resolve(plan.sender, day)
     line = (found, *directory.ancestors(found.id)) if found else ()
     return next((each for each in line if each.is_hospital), found)
+
+
+def _unit_known(party: Party, directory: Directory, day: date) -> bool:
+    """False when a party was found by the beginning of its SHAK number, which names the hospital above it."""
+    found = directory.resolve(party, day)
+    stated = {(IdentifierKind.GLN, party.gln), *((each.kind, each.value.strip().upper()) for each in party.identifiers)}
+    return found is None or any((each.kind, each.value) in stated for each in found.identifiers)
 
 
 def _sends_copies(plan: RehabilitationPlan, directory: Directory, day: date) -> bool:

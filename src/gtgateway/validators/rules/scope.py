@@ -19,7 +19,9 @@ _TRANSFERS = frozenset({"transfer", "overflytning", "overflyttet"})
 def _sender_is_no_hospital(facts: Facts) -> Iterator[Hit]:
     sender = facts.route.sender
     if sender is None or not sender.is_hospital:
-        yield Hit()
+        yield Hit("no_hospital")
+    elif not facts.route.sender_unit_known:
+        yield Hit("unit_unknown", hospital=sender.name)
 
 
 def _private_and_not_publicly_funded(facts: Facts) -> Iterator[Hit]:
@@ -70,16 +72,34 @@ RULES = (
         "GOP-SCOPE-01",
         "sender",
         live("§ 1, stk. 1"),
-        always(
-            "Afsenderen er ikke registreret som sygehus; en genoptræningsplan kan kun sendes fra et sygehus.",
-            "The sender is not registered as a hospital; only a hospital may send a rehabilitation plan.",
-            ERROR,
-            ERROR,
+        (
+            Condition(
+                "no_hospital",
+                Bilingual(
+                    "Afsenderen er ikke registreret som sygehus; en genoptræningsplan kan kun sendes fra et sygehus.",
+                    "The sender is not registered as a hospital; only a hospital may send a rehabilitation plan.",
+                ),
+                ERROR,
+                ERROR,
+            ),
+            Condition(
+                "unit_unknown",
+                Bilingual(
+                    "Afsenderens afdeling er ikke registreret, kun sygehuset over den ({hospital}); få afdelingens "
+                    "numre meldt ind.",
+                    "The sending unit is not registered, only the hospital above it ({hospital}); have the unit's "
+                    "numbers registered.",
+                ),
+                WARNING,
+                WARNING,
+            ),
         ),
         Bilingual(
             "Afsenderens lokationsnummer, SOR-kode eller sygehusafdelingsnummer skal høre til et sygehus i "
-            "organisationskataloget.",
-            "The sender's location number, SOR code or SHAK number must belong to a hospital in the directory.",
+            "organisationskataloget. En ukendt afdeling findes ved begyndelsen af sit sygehusafdelingsnummer; den, der "
+            "sender for den, skal handle for sygehuset.",
+            "The sender's location number, SOR code or SHAK number must belong to a hospital in the directory. An "
+            "unknown unit is found by the beginning of its SHAK number; whoever sends it must act for the hospital.",
         ),
         _sender_is_no_hospital,
     ),
