@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gtgateway import __version__
-from gtgateway.api import catalogues, checks, fhir, health, messages, record_events, records
+from gtgateway.api import catalogues, checks, fhir, health, messages, operations, record_events, records
 from gtgateway.api.problems import (
     BAD_REQUEST,
     INTERNAL,
@@ -60,7 +60,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.gateway = gateway
-    for each in (messages, records, record_events, checks, fhir, catalogues, health):
+    for each in (messages, records, record_events, checks, fhir, catalogues, operations, health):
         app.include_router(each.router)
 
     @app.exception_handler(ProblemError)

@@ -13,6 +13,9 @@ from gtgateway.errors import ConfigurationError
 
 PREFIX = "GTGATEWAY_"
 
+#: Of `gtgateway messages`, which calls a running gateway: no setting of ours.
+TOKEN = PREFIX + "TOKEN"
+
 
 class Settings(BaseModel):
     """Every setting of the gateway. The description is the reference page's text."""
@@ -118,7 +121,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: obj
     """
     source = os.environ if environment is None else environment
     known = {variable(name): name for name in Settings.model_fields}
-    given = {name: value for name, value in source.items() if name.startswith(PREFIX)}
+    given = {name: value for name, value in source.items() if name.startswith(PREFIX) and name != TOKEN}
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ConfigurationError(f"Unknown setting: {', '.join(unknown)}.")

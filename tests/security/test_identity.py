@@ -52,7 +52,17 @@ def test_development_tokens_count_only_in_development_mode(clients: Clients, dir
     assert caller is not None
     assert caller.development
     assert "5790000121441" in caller.glns
-    assert caller.scopes == set(Scope)
+    assert caller.scopes == set(Scope) - {Scope.OPERATE}
+
+
+def test_the_operator_acts_for_nobody(clients: Clients, directory: Directory) -> None:
+    in_development = load_clients(None, directory, development=True).identify("Bearer dev:operator")
+    of_the_file = clients.identify("Bearer sample-operator")
+    assert in_development is not None
+    assert of_the_file is not None
+    for caller in (in_development, of_the_file):
+        assert (caller.scopes, caller.organisations, caller.glns) == ({Scope.OPERATE}, frozenset(), frozenset())
+    assert clients.identify("Bearer dev:operator") is None
 
 
 def test_a_development_token_of_an_unknown_number_acts_for_no_organisation(directory: Directory) -> None:

@@ -26,13 +26,14 @@ from outcomes import (
     route_to,
 )
 
-from gtgateway.model.delivery import AttemptResult, Conclusion, DeliveryState, NewAttempt
+from gtgateway.model.delivery import UNSETTLED, AttemptResult, Conclusion, DeliveryState, NewAttempt
 from gtgateway.model.identifiers import Cpr
 from gtgateway.model.message import Action, OriginalRef
 from gtgateway.model.route import Role
-from gtgateway.store.base import Moment, Query, Saved, Store
+from gtgateway.store.base import DeliveryQuery, Moment, Query, Saved, Store, UnmatchedReceipt
 from gtgateway.store.migrating import migrate_memory
-from gtgateway.store.searching import search_sql
+from gtgateway.store.queries import queries_of
+from gtgateway.store.searching import deliveries_sql, search_sql
 
 BODY = b"body"
 PUSHED = replace(ODENSE, endpoint="odense-net")
@@ -211,3 +212,83 @@ def test_no_search_reads_a_whole_table_on_postgresql(database: str) -> None:
             sql = re.sub(r":([a-z_]+)", lambda found: "10" if found[1] == "limit" else "'x'", sql)
             plan = "\n".join(row for (row,) in connection.execute("EXPLAIN " + sql))
             assert "Seq Scan" not in plan, f"{asked}\n{plan}"
+
+
+# --- deliveries and receipts ------------------------------------------------------------------------------------------
+
+
+DEAD = (DeliveryState.REFUSED, DeliveryState.ABANDONED)
+
+
+async def found(store: Store, *states: DeliveryState, **asked: Any) -> list[tuple[str, str]]:
+    """Message and recipient of each delivery."""
+    several = await store.deliveries(DeliveryQuery(states or UNSETTLED, **asked))
+    return [(each.message_id, each.delivery.organisation_id) for each in several]
+
+
+@pytest.mark.anyio
+async def test_what_a_delivery_is_found_by(store: Store) -> None:
+    first = (await keep(store, 1)).message_id
+    second = (await keep(store, 2, gp=False)).message_id
+    everything = [(second, ODENSE.id), (first, GP.id), (first, ODENSE.id)]
+    assert await found(store) == everything
+    assert await found(store, *DEAD) == []
+    assert await found(store, message_id=first) == everything[1:]
+    assert await found(store, sender_gln=SENDER) == everything
+    assert await found(store, sender_gln="5790000000000") == []
+    assert await found(store, organisation=GP.id) == [(first, GP.id)]
+    assert await found(store, endpoint="odense-net") == [(second, ODENSE.id), (first, ODENSE.id)]
+    assert await found(store, since_from=at(2)) == [(second, ODENSE.id)]
+    assert await found(store, since_until=at(2)) == everything[1:]
+    (newest,) = await store.deliveries(DeliveryQuery(UNSETTLED, limit=1))
+    assert (newest.since, newest.sender_gln, newest.delivery.endpoint) == (at(2), SENDER, "odense-net")
+    assert await found(store, before=newest.delivery.delivery_id) == everything[1:]
+    assert await store.abandon([newest.delivery.delivery_id], at(3), "anne", "ringet")
+    assert await found(store, *DEAD, reason="by_person") == [(second, ODENSE.id)]
+    assert await found(store, *DEAD, reason="http_400") == []
+    assert await found(store, *DEAD, *UNSETTLED) == everything
+    assert await found(store) == everything[1:]
+
+
+@pytest.mark.anyio
+async def test_a_dead_letter_of_an_earlier_version_is_none(store: Store) -> None:
+    await keep(store, 0)
+    first = await store.deliveries(DeliveryQuery(UNSETTLED))
+    await store.abandon([each.delivery.delivery_id for each in first], at(1), "anne", "ringet")
+    assert len(await found(store, *DEAD)) == 2
+    correction = accepted(
+        reading_of(letter_of("L9", plan_id="L0")), action=Action.CORRECTION, route=ROUTE, plan_version=2
+    )
+    second = await store.save(replace(correction, received_at=at(2)), BODY, "ouh")
+    assert await found(store, *DEAD) == []
+    assert await found(store, *DEAD, *UNSETTLED) == [(second.message_id, GP.id), (second.message_id, ODENSE.id)]
+
+
+@pytest.mark.anyio
+async def test_receipts_that_answer_nothing(store: Store) -> None:
+    refusal = OriginalRef("unknown", ("L1", "L2"), "1", "2", positive=False, refuse_code="ukendt")
+    for number in range(3):
+        await store.save_receipt(refusal, f"d{number}", at(number), "odense", [ODENSE.id])
+    expected = [
+        UnmatchedReceipt(at(n), "odense", "unknown", ("L1", "L2"), "1", "2", False, "ukendt") for n in (2, 1, 0)
+    ]
+    assert list(await store.unmatched_receipts(None, 10)) == expected
+    assert list(await store.unmatched_receipts(None, 1)) == expected[:1]
+    assert list(await store.unmatched_receipts(at(2), 10)) == expected[1:]
+    await keep(store, 0)
+    (due,) = await store.claim("w", {"odense-net": 1}, at(1), at(2))
+    await store.begin("w", [NewAttempt(due.delivery_id, at(1), "ours", None, at(2))])
+    await store.save_receipt(replace(refusal, envelope_id="ours"), "d9", at(4), "odense", [ODENSE.id])
+    assert list(await store.unmatched_receipts(None, 10)) == expected
+
+
+def test_no_search_for_deliveries_or_receipts_reads_a_whole_table() -> None:
+    connection = apsw.Connection(":memory:")
+    migrate_memory(connection)
+    asked = ("message_id", "sender_gln", "organisation", "endpoint", "reason", "since_from", "since_until", "before")
+    several = [(), *((field,) for field in asked), asked]
+    searches = [deliveries_sql(states, dict.fromkeys(each, "x")) for each in several for states in (DEAD, UNSETTLED)]
+    for sql in (*searches, queries_of("sqlite")["unmatched_receipts"]):
+        plan = [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql, _Anything())]
+        assert [step for step in plan if step.startswith("SCAN")] == [], (sql, plan)
+    connection.close()

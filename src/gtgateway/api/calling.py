@@ -71,4 +71,5 @@ Recipient = Annotated[Caller, Depends(scoped(Scope.RECORDS_RECEIVE, Scope.RECORD
 Checker = Annotated[Caller, Depends(scoped(Scope.CHECK, Scope.MESSAGES_SEND))]
 Receipter = Annotated[Caller, Depends(scoped(Scope.RECEIPTS_SEND, Scope.RECORDS_RECEIVE, Scope.MESSAGES_SEND))]
 CaseCaller = Annotated[Caller, Depends(scoped(Scope.RECORDS_RECEIVE, Scope.MESSAGES_SEND))]
+Operator = Annotated[Caller, Depends(scoped(Scope.OPERATE))]
 Body = Annotated[bytes, Depends(body_of)]

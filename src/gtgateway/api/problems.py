@@ -135,6 +135,14 @@ NO_HOSPITAL = Problem(
         "What is named is no known hospital, or the plan goes to no hospital.",
     ),
 )
+NOT_AS_EXPECTED = Problem(
+    "not-as-expected",
+    409,
+    Bilingual(
+        "Filteret omfatter {matching} leveringer; intet er gjort.",
+        "The filter matches {matching} deliveries; nothing was done.",
+    ),
+)
 UNAVAILABLE = Problem(
     "unavailable", 503, Bilingual("Prøv igen om lidt; intet er modtaget.", "Try again shortly; nothing was received.")
 )

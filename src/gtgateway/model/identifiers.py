@@ -11,6 +11,9 @@ from functools import lru_cache
 
 _CPR = re.compile(r"[0-9]{10}")
 
+#: What could be a citizen's number in free text: ten digits, or six and four. A location number has more.
+NUMBER_IN_TEXT = re.compile(r"(?<![\w-])\d{6}[- ]?[0-9A-Z]{4}(?![\w-])")
+
 
 def cpr_birth_date(number: str) -> date | None:
     """Birth date of a ten-digit CPR number by the century rule of CPR (7th digit), or None when it is no date.

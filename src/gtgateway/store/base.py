@@ -240,6 +240,46 @@ class Moment:
     detail: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryQuery:
+    """Which deliveries are looked for; every field that is set must hold."""
+
+    states: Collection[DeliveryState]
+    message_id: str | None = None  #: ours
+    sender_gln: str | None = None
+    organisation: str | None = None  #: directory id of the recipient
+    endpoint: str | None = None
+    reason: str | None = None
+    since_from: datetime | None = None  #: the recipient has waited since
+    since_until: datetime | None = None  #: exclusive
+    before: int | None = None  #: id of the last delivery of the page before
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDelivery:
+    """A delivery that was looked for, newest first."""
+
+    delivery: Delivery
+    message_id: str
+    sender_gln: str
+    since: datetime  #: the recipient has waited since
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedReceipt:
+    """A receipt for nothing that we sent to whoever sent it."""
+
+    received_at: datetime
+    client: str
+    envelope_id: str  #: that it quotes
+    letter_ids: tuple[str, ...]
+    sender_gln: str | None
+    receiver_gln: str | None
+    positive: bool
+    refuse_code: str | None
+
+
 class Store(Protocol):
     """Every method may raise StoreUnavailable. Writing methods return after their transaction is durable."""
 
@@ -371,6 +411,14 @@ class Store(Protocol):
         ...
 
     async def attempts(self, delivery_id: int) -> tuple[Attempt, ...]: ...
+
+    async def deliveries(self, query: DeliveryQuery) -> tuple[FoundDelivery, ...]:
+        """Deliveries in given states, newest first; settled ones only of a plan's newest version."""
+        ...
+
+    async def unmatched_receipts(self, before: datetime | None, limit: int) -> tuple[UnmatchedReceipt, ...]:
+        """Receipts that answer nothing, newest first; `before`: only older ones."""
+        ...
 
     async def delivery_counts(self) -> Mapping[tuple[str, str], int]:
         """(end-point or `pull`, state) -> deliveries that are unsettled, refused or abandoned."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
-from gtgateway.model.delivery import DeliveryState
-from gtgateway.store.base import Hit, Moment, Query
+import orjson
+
+from gtgateway.model.delivery import UNSETTLED, DeliveryState
+from gtgateway.store.base import DeliveryQuery, FoundDelivery, Hit, Moment, Query, UnmatchedReceipt
 from gtgateway.store.database import Database
+from gtgateway.store.posting import delivery_of
 from gtgateway.store.saving import Row, instant
 
 LONGEST_PAGE = 500
@@ -50,6 +54,27 @@ _CONDITIONS = {
 
 #: A recipient and a state are of one and the same delivery.
 _OF_ONE_DELIVERY = _CONDITIONS["organisation"].replace(":organisation", ":organisation AND state = :state")
+
+_DELIVERIES = """SELECT message_id, message.sender_gln, since, record_id, delivery.plan_version, organisation,
+    organisation_name, roles, delivery.state, attempts, updated_at, delivery.id, endpoint, next_at, reason
+FROM delivery
+JOIN plan ON plan.id = delivery.plan
+JOIN record ON record.id = delivery.record
+JOIN plan_version ON plan_version.plan = delivery.plan AND plan_version.version = delivery.plan_version
+JOIN message ON message.id = plan_version.message
+WHERE"""
+
+#: Field of a query -> what it asks of a delivery. `+`: they are found by their state, and put in order afterwards.
+_OF_DELIVERIES = {
+    "message_id": "message_id = :message_id",
+    "sender_gln": "message.sender_gln = :sender_gln",
+    "organisation": "organisation = :organisation",
+    "endpoint": "endpoint = :endpoint",
+    "reason": "reason = :reason",
+    "since_from": "since >= :since_from",
+    "since_until": "since < :since_until",
+    "before": "+delivery.id < :before",
+}
 
 
 class SearchArchive(Database):
@@ -131,6 +156,58 @@ class SearchArchive(Database):
         for delivery, at, who, why, what in await self._read("path_interventions", message=message):
             moments.append(_moment(at, what, organisation_of[delivery], delivery_id=delivery, who=who, why=why))
         return tuple(sorted((*moments, *ends), key=lambda moment: moment.at))  # stable: of one instant as listed here
+
+    async def deliveries(self, query: DeliveryQuery) -> tuple[FoundDelivery, ...]:
+        """Deliveries in given states, newest first; see `Store.deliveries`."""
+        asked: Row = {
+            "message_id": query.message_id,
+            "sender_gln": query.sender_gln,
+            "organisation": query.organisation,
+            "endpoint": query.endpoint,
+            "reason": query.reason,
+            "since_from": instant(query.since_from) if query.since_from else None,
+            "since_until": instant(query.since_until) if query.since_until else None,
+            "before": query.before,
+        }
+        values = {name: value for name, value in asked.items() if value is not None}
+        found = await self._find(deliveries_sql(query.states, values), {**values, "limit": query.limit})
+        return tuple(
+            FoundDelivery(delivery_of(*delivery), message_id, sender_gln, datetime.fromisoformat(since))
+            for message_id, sender_gln, since, *delivery in found
+        )
+
+    async def unmatched_receipts(self, before: datetime | None, limit: int) -> tuple[UnmatchedReceipt, ...]:
+        """Receipts that answer nothing, newest first; see `Store.unmatched_receipts`."""
+        until = instant(before) if before else "9999"
+        found = await self._read("unmatched_receipts", before=until, limit=limit)
+        return tuple(
+            UnmatchedReceipt(
+                datetime.fromisoformat(at),
+                client,
+                quoted,
+                tuple(orjson.loads(letters)),
+                sender,
+                receiver,
+                bool(ok),
+                code,
+            )
+            for at, client, quoted, letters, sender, receiver, ok, code in found
+        )
+
+
+def deliveries_sql(states: Collection[DeliveryState], asked: Row) -> str:
+    """The query for deliveries in some states and the fields that are asked for."""
+    conditions = [f"delivery.state IN ({_listed(states)})", *(_OF_DELIVERIES[name] for name in asked)]
+    if settled := [state for state in states if state.is_settled]:
+        current = "delivery.plan_version = plan.version"
+        if len(settled) < len(states):
+            current = f"(delivery.state IN ({_listed(UNSETTLED)}) OR {current})"
+        conditions.append(current)
+    return f"{_DELIVERIES} {' AND '.join(conditions)} ORDER BY +delivery.id DESC LIMIT :limit"
+
+
+def _listed(states: Collection[DeliveryState]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
 
 
 def search_sql(asked: Row) -> str:

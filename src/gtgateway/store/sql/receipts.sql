@@ -38,3 +38,7 @@ RETURNING id;
 
 -- name: note_not_taken
 UPDATE attempt SET result = 'transient', reason = :reason WHERE id = :attempt;
+
+-- name: unmatched_receipts
+SELECT received_at, client, envelope_id, letter_ids, sender_gln, receiver_gln, positive, refuse_code
+FROM receipt WHERE attempt IS NULL AND received_at < :before ORDER BY received_at DESC LIMIT :limit;
