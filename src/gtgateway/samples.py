@@ -231,8 +231,9 @@ def sample_message(
         envelope = Envelope(plan.sender, plan.receiver or ODENSE, envelope_id, None, wants_positive_receipt=True)
         bundle = fhir_message(plan, envelope, sent_at(plan), _directory())
         return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
-    make = {Target.GGOP: medcom_xml_from_plan, Target.XDIS91: clinical_email_from_plan}[to]
-    return make(plan, envelope_id=envelope_id, sent_at=sent_at(plan))
+    if to is Target.XDIS91:
+        return clinical_email_from_plan(plan, envelope_id=envelope_id, sent_at=sent_at(plan))
+    return medcom_xml_from_plan(plan, envelope_id=envelope_id, sent_at=sent_at(plan))
 
 
 def later_message(body: bytes, message_id: str, activity: str) -> bytes:

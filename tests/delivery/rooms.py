@@ -122,6 +122,7 @@ class Carrier:
         self.script: Callable[[str], str] = lambda _: "ok"
         self.most: Counter[str] = Counter()  #: tries at once, by end-point
         self.hanging = asyncio.Event()  #: set when a try hangs (script `hang`)
+        self.hung = 0  #: tries that hang now
         self.closed = False
         self._tools = tools
         self._clock = clock
@@ -139,7 +140,11 @@ class Carrier:
         try:
             if name == "hang":
                 self.hanging.set()
-                await asyncio.Event().wait()
+                self.hung += 1
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.hung -= 1
             await asyncio.sleep(0)
         finally:
             self._under_way.subtract((endpoint.id, tried))

@@ -152,7 +152,8 @@ class Course(RuleBasedStateMachine):
 
     async def _die(self) -> None:
         working = asyncio.ensure_future(self.world.work())
-        await asyncio.wait([working], timeout=0.3)
+        while not working.done() and not 0 < self.world.carrier.hung == len(self.world.room._tasks):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         tasks = [working, *self.world.room._tasks]
         for task in tasks:
             task.cancel()

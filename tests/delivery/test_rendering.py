@@ -17,6 +17,7 @@ from gtgateway.bootstrap import tools_from
 from gtgateway.delivery.rendering import Original, render
 from gtgateway.model.delivery import DueDelivery, Endpoint, Outgoing
 from gtgateway.model.findings import Severity
+from gtgateway.model.identifiers import IdentifierKind
 from gtgateway.model.message import Action, Format, Letter, Reading
 from gtgateway.model.plan import RehabilitationPlan
 from gtgateway.model.route import Organisation, Receives
@@ -302,6 +303,28 @@ def test_a_correction_in_xml_says_what_it_replaces_and_has_an_id_of_its_own(tool
     assert corrected.plan.practical_information is not None
     assert corrected.plan.practical_information.plain.startswith("RETTET PLAN. Erstatter")
     assert first.head.letter_id in corrected.plan.practical_information.plain
+    mail = etree.fromstring(rendered(each, replace(receiver, receives=Receives.XDIS91), tools, version=2).body)
+    assert mail.findtext(".//{*}Subject") == "Rettet: Genoptræningsplan (almen)"
+
+
+def test_a_letter_whose_discharge_date_was_corrected_is_a_letter_of_its_own(tools: Tools) -> None:
+    (each,) = letters("xml-almen-2026/message.xml", tools)
+    plan = with_discharge(each[3], each[1], date(2026, 11, 2))
+    outgoing = rendered(each, receiver_of(plan, tools, Receives.GGOP), tools, plan=plan, version=2)
+    (letter,) = read(outgoing.body, tools).letters
+    assert letter.head.letter_id != each[2].head.letter_id
+    assert letter.plan is not None
+    assert letter.plan.practical_information is not None
+    assert letter.plan.practical_information.plain.startswith("RETTET PLAN")
+
+
+def test_a_receiver_is_named_by_the_number_that_its_system_knows(tools: Tools) -> None:
+    (each,) = letters("xml-almen-2026/message.xml", tools)
+    municipality = receiver_of(each[3], tools, Receives.GGOP)
+    back = read(rendered(each, municipality, tools).body, tools).letters[0].plan
+    assert back is not None
+    assert back.receiver is not None
+    assert back.receiver.identifiers[0].kind is IdentifierKind.KOMMUNEKODE
 
 
 @pytest.mark.parametrize("receives", [Receives.GGOP, Receives.XDIS91])

@@ -12,7 +12,8 @@ from gtgateway.mappers.clinical_email_from_plan import add_receiver
 from gtgateway.mappers.formatted_text import plain_text
 from gtgateway.mappers.medcom_xml_from_plan import add_envelope, add_roles, letter_id
 from gtgateway.model.delivery import DueDelivery
-from gtgateway.model.message import Action, Format, Reading
+from gtgateway.model.identifiers import IdentifierKind
+from gtgateway.model.message import Action, Format
 from gtgateway.model.plan import FormattedText, Party, RehabilitationPlan
 from gtgateway.model.route import Organisation
 from gtgateway.parsers.envelope import ParsedLetter, ParsedMessage
@@ -20,15 +21,22 @@ from gtgateway.parsers.medcom_xml import child, children, index, namespace_of, t
 
 #: Characters of an OrganisationName.
 NAME_LIMIT = 35
+#: A letter has room for one number beside the location number: the one that the organisation's own system knows.
+_KNOWN_BY = {
+    kind: place
+    for place, kind in enumerate(
+        (IdentifierKind.KOMMUNEKODE, IdentifierKind.YDERNUMMER, IdentifierKind.SHAK, IdentifierKind.SOR)
+    )
+}
 
 
 def party_of_organisation(organisation: Organisation) -> Party:
     """An organisation of the directory as a message names it."""
-    others = tuple(each for each in organisation.identifiers if each.value != organisation.gln)
-    return Party(organisation.gln, others or organisation.identifiers, organisation.name[:NAME_LIMIT])
+    known = sorted(organisation.identifiers, key=lambda each: _KNOWN_BY.get(each.kind, len(_KNOWN_BY)))
+    return Party(organisation.gln, tuple(known), organisation.name[:NAME_LIMIT])
 
 
-def changed_plan(plan: RehabilitationPlan, reading: Reading, due: DueDelivery, receiver: Party) -> RehabilitationPlan:
+def changed_plan(plan: RehabilitationPlan, due: DueDelivery, receiver: Party) -> RehabilitationPlan:
     """The plan as a new letter states it, which names who else was addressed, and a correction what it corrects.
 
     MedCom XML has no code for a correction: it is a letter of its own, with an id of its own.
@@ -41,7 +49,7 @@ def changed_plan(plan: RehabilitationPlan, reading: Reading, due: DueDelivery, r
     ):
         # Who acts is read from the receivers (readings no. 10): the stated one must not disappear.
         plan = replace(plan, copy_receivers=(*plan.copy_receivers, stated))
-    if reading.format is not Format.FHIR or due.plan_version == 1:
+    if due.plan_version == 1:
         return plan
     versioned = replace(plan, plan_id=f"{plan.plan_id}#{due.plan_version}")
     if due.action is not Action.CORRECTION:

@@ -102,19 +102,21 @@ def _ggop(original: Original, due: DueDelivery, receiver: Organisation, at: date
     envelope_id, to = _new_envelope_id(), party_of_organisation(receiver)
     if received := _as_received(original, Format.GGOP):
         return Outgoing(forwarded_letter(received, due.letter_id, to, envelope_id, at), _XML, envelope_id)
-    plan = changed_plan(original.plan, original.reading, due, to)
+    plan = changed_plan(original.plan, due, to)
     return Outgoing(medcom_xml_from_plan(plan, envelope_id=envelope_id, sent_at=at, receiver=to), _XML, envelope_id)
 
 
 def _mail(original: Original, due: DueDelivery, receiver: Organisation, at: datetime) -> Outgoing:
     envelope_id, to = _new_envelope_id(), party_of_organisation(receiver)
     if due.action is Action.WITHDRAWAL:
-        plan = changed_plan(original.plan, original.reading, due, to)
+        plan = changed_plan(original.plan, due, to)
         return Outgoing(withdrawal_email(plan, envelope_id=envelope_id, sent_at=at, receiver=to), _XML, envelope_id)
     if received := _as_received(original, Format.XDIS91):
         return Outgoing(forwarded_letter(received, due.letter_id, to, envelope_id, at), _XML, envelope_id)
-    plan = changed_plan(original.plan, original.reading, due, to)
-    return Outgoing(clinical_email_from_plan(plan, envelope_id=envelope_id, sent_at=at, receiver=to), _XML, envelope_id)
+    plan = changed_plan(original.plan, due, to)
+    corrects = due.action is Action.CORRECTION
+    body = clinical_email_from_plan(plan, envelope_id=envelope_id, sent_at=at, receiver=to, corrects=corrects)
+    return Outgoing(body, _XML, envelope_id)
 
 
 def _new_envelope_id() -> str:

@@ -86,15 +86,18 @@ def clinical_email_from_plan(
     sent_at: datetime,
     wants_positive_receipt: bool = True,
     receiver: Party | None = None,
+    corrects: bool = False,
 ) -> bytes:
     """The clinical e-mail of a plan in ISO-8859-1, valid against MedCom's 2006/07/01 schema.
 
     `envelope_id` is the envelope's id (1 to 14 characters) and `sent_at` an aware instant; `receiver` replaces the
-    receiver that the plan states. Ids and StatisticalCode are the plan's, so the plan is known again.
+    receiver that the plan states; `corrects` says in the subject that it is a corrected one. Ids and StatisticalCode
+    are the plan's, so the plan is known again.
     """
     if receiver:
         plan = replace(plan, receiver=receiver)
-    mail = _mail(plan, _subject(plan), text_of_plan(plan), envelope_id, sent_at, wants_positive_receipt)
+    subject = f"Rettet: {_subject(plan)}" if corrects else _subject(plan)
+    mail = _mail(plan, subject, text_of_plan(plan), envelope_id, sent_at, wants_positive_receipt)
     element = mail.find(f"{_NS}ClinicalEmail")
     assert element is not None
     for reference in [entry for entry in plan.references if _fits(entry)][:10]:
