@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gtgateway.law.orders import Order, Orders, Parameters
+from gtgateway.law.orders import Order, Orders, Parameter, Parameters
 from gtgateway.mappers.json_from_model import to_data
 from gtgateway.mappers.plan_from_clinical_email import TABLE as CLINICAL_EMAIL
 from gtgateway.mappers.plan_from_fhir import ROWS as FHIR
@@ -79,8 +79,8 @@ def rule_lines(rule: dict[str, Any], *, full: bool) -> str:
     """A rule for people: one line, or everything."""
     severities = "; ".join(f"{each['name'] or 'hit'}: {_severities(each)}" for each in rule["conditions"])
     if not full:
-        return f"{rule['id']:<16} {severities}"
-    lines = [rule["id"], f"  path   {rule['path']}"]
+        return f"{rule['id']:<16} {severities or rule['help']['en']}"
+    lines = [rule["id"], *([f"  path   {rule['path']}"] if rule["path"] else [])]
     for order, text in rule["basis"].items():
         applies = rule["applies"][order]
         lines.append(
@@ -113,12 +113,19 @@ def order_data(order: Order) -> dict[str, Any]:
         "recipients": to_data(order.recipients),
         "clocks": to_data(order.clocks),
         "choice": to_data(order.choice),
-        "parameters": to_data(order.parameters),
+        "parameters": to_data(parameters_in_use(order)),
         "rules": to_data(order.rules),
         "authority_changes": [
             {**to_data(change), "levels": sorted(change.levels)} for change in order.authority_changes
         ],
     }
+
+
+def parameters_in_use(order: Order) -> dict[str, Parameter]:
+    """The parameters that a rule in force under an order compares with."""
+    in_force = {rule.id for rule in RULES if rule.basis_under(order)}
+    every = {name: getattr(order.parameters, name) for name in Parameters.__dataclass_fields__}
+    return {name: each for name, each in every.items() if not in_force.isdisjoint(each.rules)}
 
 
 def to_verify(known: Orders) -> list[dict[str, str]]:
@@ -131,7 +138,7 @@ def to_verify(known: Orders) -> list[dict[str, str]]:
             ("frister", order.clocks),
             ("frit valg", order.choice),
             *(("skift af myndighed", change) for change in order.authority_changes),
-            *((name, getattr(order.parameters, name)) for name in Parameters.__dataclass_fields__ if order.live),
+            *parameters_in_use(order).items(),
             *((rule.id, verification(rule, order)) for rule in RULES if rule.basis_under(order)),
         ]
         for what, part in parts:
@@ -160,6 +167,17 @@ def order_lines(order: dict[str, Any]) -> str:
             f"  notice day {clocks['notify_days']}, start day {clocks['start_days']} from {clocks['counted_from']}"
         )
         lines.append(f"  owners {owners}  ({clocks['source']}) [{clocks['verified']}]")
+    if choice := order["choice"]:
+        lists = ", ".join(f"{kind}: {name}" for kind, name in choice["provider_lists"].items())
+        lines.append(
+            f"  private start on the day of the public offer: {choice['private_start_when_equal']}; lists of providers "
+            f"{lists}  ({choice['source']}) [{choice['verified']}]"
+        )
+    for change in order["authority_changes"]:
+        levels = ", ".join(change["levels"])
+        lines.append(
+            f"  {levels}: {change['kind']} from {change['since']}  ({change['source']}) [{change['verified']}]"
+        )
     for name, each in order["parameters"].items():
         lines.append(f"  {name:<24} {each['value']} {each['unit']}  ({each['source']}) [{each['verified']}]")
     return "\n".join(lines)

@@ -46,12 +46,14 @@ def rules_page() -> str:
         "",
         "A finding names its rule. Only an `error` rejects a plan, or forbids an event in a case. An order applies to "
         "plans discharged from its first to its last day. Verified: V the text was read, S public pages support it, "
-        "I inferred; all that is still to confirm: [to-verify.md](to-verify.md).",
+        "I inferred; all that is still to confirm: [to-verify.md](to-verify.md). FHIR and XML: how a finding counts in "
+        "a plan of that format; Case: in an event, or in a case as it stands.",
         "",
     ]
     for rule in catalogue.rules(Orders.load()):
         lines += [f"## {rule['id']}", ""]
-        lines += [f"Path `{rule['path']}`", "", rule["help"]["da"], "", rule["help"]["en"], ""]
+        lines += [f"Path `{rule['path']}`", ""] if rule["path"] else []
+        lines += [rule["help"]["da"], "", rule["help"]["en"], ""]
         lines += rows("Order", "From", "Until", "Basis", "Verified", "To confirm")
         for order, basis in rule["basis"].items():
             each = rule["applies"][order]
@@ -59,6 +61,8 @@ def rules_page() -> str:
                 row(order, each["from"], each["until"] or "—", basis, each["verified"], each["confirm"] or "—")
             )
         lines.append("")
+        if not rule["conditions"]:
+            continue
         lines += [*rows("Condition", "FHIR", "XML", "Case", "Dansk", "English")]
         lines += [
             row(
@@ -111,14 +115,17 @@ def orders_page() -> str:
         lines += ["", *rows("Clocks", "Value", "Source", "Verified")]
         clocks = order["clocks"]
         for name in ("counted_from", "notify_days", "start_days", "deferral_moves", "owners"):
-            lines.append(row(name, _plain(clocks[name]), clocks["source"], clocks["verified"]))
+            if clocks[name]:
+                lines.append(row(name, _plain(clocks[name]), clocks["source"], clocks["verified"]))
         if choice := order["choice"]:
             for name in ("private_start_when_equal", "provider_lists"):
                 lines.append(row(name, _plain(choice[name]), choice["source"], choice["verified"]))
         for change in order["authority_changes"]:
             value = f"{_plain(change['levels'])}: {change['kind']} from {change['since']}"
             lines.append(row("authority", value, change["source"], change["verified"]))
-        lines += ["", *rows("Parameter", "Value", "Rules", "Source", "Verified")]
+        lines.append("")
+        if order["parameters"]:
+            lines += rows("Parameter", "Value", "Rules", "Source", "Verified")
         for name, each in order["parameters"].items():
             value = f"{each['value']} {each['unit']}"
             lines.append(row(name, value, _plain(each["rules"]), each["source"], each["verified"]))
@@ -147,6 +154,14 @@ EXAMPLES = (
     ("A Friday before Christmas", Level.ALMEN, date(2026, 12, 11), None, None, None),
     ("Deferred for a wound", Level.ALMEN, date(2026, 11, 2), date(2026, 12, 14), None, None),
     ("The hospital's deadline comes first", Level.ALMEN, date(2027, 4, 13), None, date(2027, 4, 15), None),
+    (
+        "Deferred past the hospital's deadline",
+        Level.ALMEN,
+        date(2027, 4, 13),
+        date(2027, 5, 3),
+        date(2027, 4, 26),
+        None,
+    ),
     ("Specialised rehabilitation over New Year", Level.REHABILITERING, date(2026, 12, 29), None, None, None),
     ("The same a week later", Level.REHABILITERING, date(2027, 1, 5), None, None, None),
     ("Received after the limits", Level.ALMEN, date(2027, 2, 1), None, None, date(2027, 2, 11)),

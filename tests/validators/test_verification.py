@@ -88,5 +88,8 @@ def test_the_list_holds_orders_rows_clocks_parameters_and_rules() -> None:
         (BEK_918, "GOP-NOTIFY-02"),
     ):
         assert listed[what]["confirm"], what
+    # a number is listed only where a rule that compares with it is in force
+    assert (BEK_2027, "reply_working_days") in listed
+    assert (BEK_918, "reply_working_days") not in listed
     of_rules = sum(what.startswith("GOP-") for _, what in listed)
     assert of_rules == sum(len(marks) for marks in MARKS.values())
