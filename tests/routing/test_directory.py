@@ -340,7 +340,7 @@ def test_units_have_the_end_point_of_the_nearest_above(tmp_path: Path) -> None:
     directory = loaded(
         tmp_path,
         entry("house", endpoint="one", receives="ggop")
-        + entry("ward", parent="house", receives="fhir")
+        + entry("ward", parent="house", receives="fhir", gln="5790001354145", sor="9990001354145")
         + entry("room", parent="ward", receives="ggop", endpoint="two")
         + entry("bed", parent="room", receives="ggop")
         + entry("archive", parent="house")
@@ -415,3 +415,17 @@ def test_an_agreement_has_its_days(tmp_path: Path) -> None:
 def test_what_is_wrong_with_an_agreement_is_named(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         loaded(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ('receives = "fhir", gln = "5790001354145"', "takes FHIR, and lacks sor"),
+        ('receives = "fhir"', "takes FHIR, and lacks gln and sor"),
+    ],
+)
+def test_a_receiver_of_fhir_messages_has_both_numbers(tmp_path: Path, fields: str, fault: str) -> None:
+    file = tmp_path / "directory.toml"
+    file.write_text(f'organisations = [ {{ id = "x", kind = "hospital", name = "X", {fields} }} ]')
+    with pytest.raises(ConfigurationError, match=fault):
+        Directory.load(file)

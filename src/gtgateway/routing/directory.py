@@ -365,6 +365,10 @@ def _faults(entries: list[Entry]) -> list[str]:
                 faults.append(f"{entry.id}: is its own {field.replace('_', ' ')} in the end")
         if entry.kind is OrganisationKind.MUNICIPALITY and entry.parent is None:
             faults += [f"{entry.id}: lacks {field}" for field in ("kommunekode", "region") if not getattr(entry, field)]
+        if entry.receives is Receives.FHIR and (
+            missing := [name for name in ("gln", "sor") if not getattr(entry, name)]
+        ):
+            faults.append(f"{entry.id}: takes FHIR, and lacks {' and '.join(missing)}")  # MedCom, COMM 050
     return [*faults, *_identifier_faults(entries)]
 
 
