@@ -36,3 +36,7 @@ def test_every_impossible_value_is_named() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().max_body = 1  # type: ignore[misc]
+
+
+def test_the_token_of_commands_that_call_a_gateway_is_no_setting() -> None:
+    assert load_settings({"GTGATEWAY_TOKEN": "x"}) == load_settings({})

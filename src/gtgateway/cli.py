@@ -5,9 +5,12 @@ What only the server needs is imported where the server starts: `check` and `con
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
+from urllib.parse import quote
 
 import orjson
 import typer
@@ -15,6 +18,7 @@ import typer
 from gtgateway import catalogue, samples
 from gtgateway.bootstrap import gateway_from, store_from, tools_from
 from gtgateway.convert import Target, converted, kl_report
+from gtgateway.desk import DeskError, delivery_lines, desk_at, message_lines, path_lines
 from gtgateway.errors import ConfigurationError
 from gtgateway.law.orders import Orders
 from gtgateway.logs import configure_logs
@@ -37,13 +41,17 @@ cli = typer.Typer(
 )
 directory_cli = typer.Typer(help="The organisation directory.", no_args_is_help=True)
 cli.add_typer(directory_cli, name="directory")
+messages_cli = typer.Typer(
+    help="Search, trace and dead letters of a running gateway; the token is in GTGATEWAY_TOKEN.", no_args_is_help=True
+)
+cli.add_typer(messages_cli, name="messages")
 
 
 def main() -> None:
     """Run a command; a configuration fault is one sentence and exit code 2."""
     try:
         cli()
-    except ConfigurationError as error:
+    except (ConfigurationError, DeskError) as error:
         fail(str(error))
 
 
@@ -337,6 +345,157 @@ def directory_check(file: Annotated[Path, typer.Argument(help="A directory file 
     typer.echo(f"{file}: {len(found.all)} organisations, {len(found.endpoints)} end-points, no faults.")
     for each in found.unreachable:
         typer.echo(f"  {each.id} takes {each.receives}, but has no end-point: it can only pull.")
+
+
+# --- operation --------------------------------------------------------------------------------------------------------
+
+Server = Annotated[str, typer.Option(help="Address of the running gateway.")]
+Recipient = Annotated[str | None, typer.Option(help="Organisation by id, GLN or kommunekode:0461.")]
+SenderGln = Annotated[str | None, typer.Option("--sender", help="GLN of the sender.")]
+State = Annotated[str | None, typer.Option(help="State of a delivery.")]
+Reason = Annotated[str | None, typer.Option(help="Reason code of a delivery, e.g. http_400.")]
+Limit = Annotated[int, typer.Option(min=1, max=500)]
+LOCAL = "http://127.0.0.1:8000"
+
+
+@messages_cli.command("list")
+def messages_list(
+    id: Annotated[str | None, typer.Option(help="Of a message, envelope, letter, record, or of one of ours.")] = None,
+    sender: SenderGln = None,
+    patient: Annotated[bool, typer.Option("--patient", help="Ask for a CPR number, or read it from a pipe.")] = False,
+    recipient: Recipient = None,
+    state: State = None,
+    verdict: Annotated[str | None, typer.Option(help="accepted or rejected.")] = None,
+    rule: Annotated[str | None, typer.Option(help="That something was found by, e.g. GOP-ROUTE-04.")] = None,
+    received_from: Annotated[str | None, typer.Option("--from", help="Time; without zone it is Danish.")] = None,
+    received_until: Annotated[str | None, typer.Option("--until", help="Time; exclusive.")] = None,
+    before: Annotated[str | None, typer.Option(help="Last message of the page before.")] = None,
+    limit: Limit = 50,
+    server: Server = LOCAL,
+    json: AsJson = False,
+) -> None:
+    """Messages for which everything given holds, newest first."""
+    with desk_at(server) as desk:
+        found = desk.post(
+            "/messages/search",
+            message_id=id,
+            sender_gln=sender,
+            patient=citizens_number() if patient else None,
+            recipient=recipient,
+            state=state,
+            verdict=verdict,
+            rule=rule,
+            received_from=instant(received_from).isoformat() if received_from else None,
+            received_until=instant(received_until).isoformat() if received_until else None,
+            before=before,
+            limit=limit,
+        )
+    if json:
+        print_json(found)
+        return
+    print_lines(message_lines(found["messages"]))
+    if found["next"]:
+        typer.echo(f"There may be more: --before {found['next']}", err=True)
+
+
+@messages_cli.command("show")
+def messages_show(
+    message: Annotated[str, typer.Argument(help="Id of the message, as `list` shows it.")],
+    server: Server = LOCAL,
+    json: AsJson = False,
+) -> None:
+    """One message: its deliveries, and its whole path through the gateway."""
+    place = f"/messages/{quote(message, safe='')}"
+    with desk_at(server) as desk:
+        found, path = desk.get(place), desk.get(f"{place}/timeline")
+    if json:
+        print_json({**found, "timeline": path["timeline"]})
+        return
+    print_lines(message_lines([{**found, "deliveries": {}}]))
+    rules = sorted({f"{each['rule']} ({each['severity']})" for one in found["letters"] for each in one["findings"]})
+    typer.echo(f"\nRules: {', '.join(rules) or '—'}\n")
+    print_lines(delivery_lines(found["deliveries"]))
+    typer.echo()
+    print_lines(path_lines(path["timeline"]))
+
+
+@messages_cli.command("dead-letters")
+def messages_dead_letters(
+    recipient: Recipient = None,
+    sender: SenderGln = None,
+    state: State = None,
+    reason: Reason = None,
+    before: Annotated[int | None, typer.Option(help="Last delivery of the page before.")] = None,
+    limit: Limit = 50,
+    server: Server = LOCAL,
+    json: AsJson = False,
+) -> None:
+    """Deliveries that were refused or abandoned, newest first."""
+    asked = {"recipient": recipient, "sender_gln": sender, "state": state, "reason": reason}
+    with desk_at(server) as desk:
+        found = desk.get("/dead-letters", **asked, before=before, limit=limit)
+    if json:
+        print_json(found)
+        return
+    print_lines(delivery_lines(found["deliveries"], of=True))
+    if found["next"]:
+        typer.echo(f"There may be more: --before {found['next']}", err=True)
+
+
+Deliveries = Annotated[list[int] | None, typer.Argument(help="Ids of deliveries; without them a filter.")]
+Who = Annotated[str, typer.Option(help="The person who does it.")]
+Reasoned = Annotated[str, typer.Option("--why", help="Kept in the message's path; no citizen's number.")]
+Expected = Annotated[int | None, typer.Option(help="With a filter: how many deliveries it matches.")]
+
+
+def intervention(what: str, does: str) -> None:
+    """Add a command that does something about deliveries."""
+
+    @messages_cli.command(what, help=f"{does} Exit 1 when some could not be.")
+    def intervene(
+        who: Who,
+        why: Reasoned,
+        deliveries: Deliveries = None,
+        recipient: Recipient = None,
+        sender: SenderGln = None,
+        state: State = None,
+        reason: Reason = None,
+        expected: Expected = None,
+        server: Server = LOCAL,
+        json: AsJson = False,
+    ) -> None:
+        asked = {"recipient": recipient, "sender_gln": sender, "state": state, "reason": reason}
+        stated = {name: value for name, value in asked.items() if value is not None}
+        if bool(deliveries) == (expected is not None) or (deliveries and stated):
+            fail("Name deliveries by their ids, or with --expected how many the filter matches.")
+        which = {"deliveries": deliveries} if deliveries else {"filter": stated, "expected": expected}
+        with desk_at(server) as desk:
+            answer = desk.post(f"/deliveries/{what}", **which, who=who, why=why)
+        if json:
+            print_json(answer)
+        else:
+            for name, ids in (("Done", answer["done"]), ("Not done", answer["not_done"])):
+                if ids:
+                    typer.echo(f"{name}: {', '.join(map(str, ids))}")
+        raise SystemExit(1 if answer["not_done"] else 0)
+
+
+intervention("retry", "Try dead letters again: the same message, unchanged.")
+intervention("resend", "Send as a new message, also what was sent or delivered.")
+intervention("abandon", "Give deliveries up that are not settled; their sender is told.")
+
+
+def citizens_number() -> str:
+    """Typed unseen, or the first line of standard input: as an argument it would stand in the list of processes."""
+    if sys.stdin.isatty():
+        number: str = typer.prompt("CPR", hide_input=True)
+        return number
+    return sys.stdin.readline().strip()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
 
 
 def print_json(value: object) -> None:

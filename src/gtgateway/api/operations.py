@@ -159,9 +159,9 @@ def _asked(kind: type[A], data: object) -> A:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        wrong = {".".join(str(step) for step in each["loc"]) or "JSON" for each in error.errors()}
+        wrong = {".".join(map(str, each["loc"])) for each in error.errors()} - {""} or {"JSON"}
         # a name that is no field's may be anything
-        names = {name if re.fullmatch(r"[a-z_]{1,30}(\.[a-z_0-9]{1,30})?", name) else "?" for name in wrong}
+        names = {name if re.fullmatch(r"JSON|[a-z_]{1,30}(\.[a-z_0-9]{1,30})?", name) else "?" for name in wrong}
         raise ProblemError(BAD_REQUEST, reason=", ".join(sorted(names))) from None
 
 

@@ -139,8 +139,8 @@ NOT_AS_EXPECTED = Problem(
     "not-as-expected",
     409,
     Bilingual(
-        "Filteret omfatter {matching} leveringer; intet er gjort.",
-        "The filter matches {matching} deliveries; nothing was done.",
+        "Filteret omfatter et andet antal leveringer: {matching}; intet er gjort.",
+        "The filter matches another number of deliveries: {matching}; nothing was done.",
     ),
 )
 UNAVAILABLE = Problem(
