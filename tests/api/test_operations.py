@@ -276,6 +276,11 @@ def test_a_wrong_search_is_named_too(client: httpx.Client) -> None:
     asked = {"patient": "251248", "state": "gone", "limit": 501, "received_from": "2026-11-25", "rule": "a\x00b"}
     answer = client.post("/operations/messages/search", json=asked)
     assert problem(answer) == (400, "The call is wrong: limit, patient, received_from, rule, state.")
+    edges = {"received_from": "0001-01-01T00:00:00+23:00", "received_until": "9999-12-31T23:59:59-23:00"}
+    answer = client.post("/operations/messages/search", json=edges)
+    assert problem(answer) == (400, "The call is wrong: received_from, received_until.")
+    answer = client.get("/operations/receipts", params={"before": "0001-01-01T00:00:00+23:00", "limit": 0})
+    assert problem(answer) == (400, "The call is wrong: before, limit.")
     assert problem(client.post("/operations/messages/search", content=b"{")) == (400, "The call is wrong: JSON.")
     for path in ("messages/none", "messages/none/timeline"):
         assert problem(client.get(f"/operations/{path}"))[0] == 404
@@ -333,7 +338,9 @@ def test_bodies_are_described(client: httpx.Client) -> None:
 def test_no_number_and_no_clinical_text_in_answers_or_logs(client: httpx.Client, tmp_path: Path) -> None:
     need = "Gangtræning efter hoftebrud"
     body = ggop(discharged=YESTERDAY, cpr=CPR, need=need)
-    answers: list[httpx.Response] = []
+    refused = post_plan(client)
+    assert dead_letters(client)[0]["message_id"] == refused
+    answers = [client.get(f"/operations/messages/{refused}/timeline"), client.get("/operations/dead-letters")]
     folder = tmp_path / "apart"
     folder.mkdir()
     with gateway_process(folder) as server, httpx.Client(base_url=server.address, timeout=30) as other:

@@ -92,6 +92,10 @@ name = "c"
 token_sha256 = "{digest}"
 acts_for = ["kommunekode:0461"]
 scopes = ["records:receive"]
+[[client]]
+name = "d"
+token_sha256 = "{"0" * 64}"
+scopes = ["operate", "check"]
 """
     )
     with pytest.raises(ConfigurationError) as caught:
@@ -104,6 +108,7 @@ scopes = ["records:receive"]
         "a: acts for nobody",
         "c: the same token as b",
         "c: b already receives",
+        "d: acts for nobody",
     ):
         assert fault in str(caught.value)
 

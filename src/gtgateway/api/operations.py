@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -80,6 +81,8 @@ Said = Annotated[
     AfterValidator(_without_number),
 ]
 Patient = Annotated[Cpr, PlainValidator(_patient), WithJsonSchema({"type": "string", "examples": ["2512489996"]})]
+#: One that no time zone moves out of the calendar.
+Instant = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 DeliveryId = Annotated[int, Field(gt=0, lt=1 << 63)]
 Page = Annotated[int, Field(ge=1, le=MOST)]
 
@@ -105,8 +108,8 @@ class MessageSearch(Asked):
     state: DeliveryState | None = Field(None, description="Of a delivery; together with `recipient` of that one's.")
     verdict: Verdict | None = None
     rule: Id | None = Field(None, description="That something was found by, e.g. `GOP-ROUTE-04`.")
-    received_from: AwareDatetime | None = None
-    received_until: AwareDatetime | None = Field(None, description="Exclusive.")
+    received_from: Instant | None = None
+    received_until: Instant | None = Field(None, description="Exclusive.")
     before: Id | None = Field(None, description="`next` of the page before.")
     limit: Page = 50
 
@@ -120,8 +123,8 @@ class DeliveryFilter(Asked):
     recipient: Id | None = Field(None, description="Organisation by id, GLN or `kommunekode:0461`.")
     endpoint: Id | None = None
     reason: Id | None = Field(None, description="Code, e.g. `http_400`.")
-    since_from: AwareDatetime | None = Field(None, description="The recipient has waited since.")
-    since_until: AwareDatetime | None = Field(None, description="Exclusive.")
+    since_from: Instant | None = Field(None, description="The recipient has waited since.")
+    since_until: Instant | None = Field(None, description="Exclusive.")
 
 
 class DeadLetters(DeliveryFilter):
@@ -337,7 +340,7 @@ def _found_data(found: FoundDelivery) -> dict[str, Any]:
 async def get_receipts(
     gateway: GatewayOf,
     _: Operator,
-    before: Annotated[AwareDatetime | None, Query(description="`next` of the page before.")] = None,
+    before: Annotated[Instant | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
 ) -> Response:
     """Newest first: they quote no message or envelope of ours to whoever sent them."""
