@@ -77,7 +77,8 @@ class Bench:
     def __init__(self, store: str, folder: Path, peer: int, dead: frozenset[str] = frozenset()) -> None:
         nobody = free_port()
         endpoints = [
-            {"id": each, "url": f"http://127.0.0.1:{nobody if each in dead else peer}/{each}"} for each in PRACTICES
+            {"id": each, "url": f"http://127.0.0.1:{nobody if each in dead else peer}/{each}", "concurrency": 16}
+            for each in PRACTICES
         ]
         changes: dict[str, dict[str, Any]] = {
             each: {"receives": "xdis91", "vans": False, "endpoint": each} for each in PRACTICES
