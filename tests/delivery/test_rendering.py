@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,23 @@ def test_every_form_says_what_the_plan_says(case: str, tools: Tools) -> None:
                 assert back.primary_diagnosis is not None
                 assert plan.primary_diagnosis is not None
                 assert back.primary_diagnosis.code == plan.primary_diagnosis.code
+
+
+@pytest.mark.parametrize("receives", list(Receives))
+@pytest.mark.parametrize("case", CASES)
+def test_a_resend_is_the_same_letter(
+    case: str, receives: Receives, tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is the same, so its content must be, or the recipient refuses it as changed."""
+    for each in letters(case, tools):
+        receiver = receiver_of(each[3], tools, receives)
+        first = rendered(each, receiver, tools)
+        monkeypatch.setattr("test_rendering.AT", AT + timedelta(minutes=30))
+        again = rendered(each, receiver, tools)
+        monkeypatch.undo()
+        assert again.envelope_id != first.envelope_id
+        (one,), (other,) = (read_envelope(sent.body, Limits()).letters for sent in (first, again))
+        assert (one.head, one.digest) == (other.head, other.digest)
 
 
 @pytest.mark.parametrize("case", [f"{case}/message.xml" for case in XML_CASES])

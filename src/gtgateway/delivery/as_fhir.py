@@ -110,7 +110,8 @@ def forwarded_message(
         "agent": [{"who": us}],
         "entity": [{"role": _ENTITY_ROLE[activity], "what": what}],
     }
-    lines = (f"{activity}, sendt {sent} af {identity.name or 'gtgateway'} til {receiver.name}.",)
+    # Without the time: a resend has the same content, or a recipient that compares would refuse it as changed.
+    lines = (f"{activity}, sendt af {identity.name or 'gtgateway'} til {receiver.name}.",)
     profile = f"{CANONICAL}/StructureDefinition/gop-provenance"
     entries.append(names.entry("Provenance", due.message_uuid, profile, lines, provenance))
     return {**bundle, "id": bundle_id, "timestamp": sent}
