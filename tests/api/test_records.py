@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 from lxml import etree
 
 from ggop import ggop
-from gtgateway.model.plan import COPENHAGEN
+from gtgateway.convert import Target
+from gtgateway.model.plan import COPENHAGEN, Level
+from gtgateway.samples import later_message, sample_message
+from gtgateway.store.sqlite import SqliteStore
 from gtgateway.validators.structure.profile import Profiles
 
 HOSPITAL = {"Authorization": "Bearer dev:5790001354145"}
@@ -53,6 +59,30 @@ def test_the_municipality_pulls_the_record_and_nobody_else_does(client: httpx.Cl
         assert client.get("/records", headers=other).json()["records"] == []
         assert client.get(path, headers=other).status_code == 404
         assert client.get(path + "/original", headers=other).status_code == 404
+
+
+def test_what_is_withdrawn_while_it_is_fetched_does_not_leave(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The withdrawal is accepted between the reading of the page and the note that it was sent."""
+    plan = sample_message(Level.ALMEN, yesterday(), Target.FHIR)
+    client.post("/messages", content=plan, headers=HOSPITAL).raise_for_status()
+    mark_sent, places = SqliteStore.mark_sent, []
+
+    async def after_a_withdrawal(store: SqliteStore, organisations: Collection[str], position: int) -> None:
+        monkeypatch.undo()
+        withdrawal = later_message(plan, str(uuid4()), "retract-message")
+        answer = await asyncio.to_thread(client.post, "/messages", content=withdrawal, headers=HOSPITAL)
+        places.append(answer.headers["Location"])
+        await mark_sent(store, organisations, position)
+
+    monkeypatch.setattr(SqliteStore, "mark_sent", after_a_withdrawal)
+    page = client.get("/records", headers=ODENSE).json()
+    assert page["records"] == []
+    (entry,) = client.get("/records", params={"after": page["next"]}, headers=ODENSE).json()["records"]
+    assert (entry["change"], entry["version"]) == ("withdrawn", 2)
+    deliveries = client.get(places[0], headers=HOSPITAL).json()["deliveries"]
+    assert {each["reason"] for each in deliveries if each["organisation_id"] == "odense-kommune"} == {"never_sent"}
 
 
 def test_pulling_again_past_a_page_delivers_it(client: httpx.Client) -> None:

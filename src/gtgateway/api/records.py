@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import date, datetime
 
 import orjson
@@ -50,6 +51,9 @@ async def get_records(
         page = await gateway.store.feed(organisations, page.next, limit)
     if receives and page.entries:
         await gateway.store.mark_sent(organisations, page.next)
+        # What was withdrawn before it was marked counts as never sent: it must not leave now.
+        again = await gateway.store.feed(organisations, position, limit)
+        page = replace(page, entries=tuple(each for each in again.entries if each.position <= page.next))
     data = {
         "records": [_entry(entry) for entry in page.entries],
         "next": cursor_of(Feed.RECORDS, page.next),
