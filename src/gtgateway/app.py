@@ -40,7 +40,9 @@ def create_app(gateway: Gateway) -> FastAPI:
         await gateway.open()
         work = [keep_looking(gateway.store), keep_taking_up(gateway)]
         if gateway.settings.deliver:
-            work.append(post_room_from(gateway).run())
+            work += [post_room_from(gateway).run(), gateway.webhooks.run()]
+        else:
+            work.append(gateway.webhooks.send_alarms())
         background = [asyncio.create_task(each) for each in work]
         try:
             yield

@@ -21,7 +21,8 @@ from gtgateway.reading_pool import ReadingPool
 from gtgateway.residence.evidence import load_postcodes
 from gtgateway.residence.register import ResidenceRegister, open_register
 from gtgateway.routing.directory import Directory
-from gtgateway.security.identity import Clients, load_clients
+from gtgateway.routing.endpoints import address_fault
+from gtgateway.security.identity import Clients, load_clients, secret_fault
 from gtgateway.settings import Settings
 from gtgateway.store.base import Store
 from gtgateway.store.postgres import PostgresStore
@@ -33,6 +34,7 @@ from gtgateway.validators.structure.xsd import Schemas
 
 if TYPE_CHECKING:
     from gtgateway.delivery.metrics import Metrics
+    from gtgateway.delivery.webhooks import Webhooks
     from gtgateway.delivery.worker import PostRoom
 
 
@@ -81,6 +83,7 @@ class Gateway:
     alarms: Alarms
     metrics: Metrics
     schedule: Schedule
+    webhooks: Webhooks
     validator: ExternalValidator | None = None
 
     async def open(self) -> None:
@@ -111,16 +114,21 @@ def gateway_from(settings: Settings, *, development: bool = False, serving: bool
     if serving and settings.clients is None and not development:
         raise ConfigurationError("Set GTGATEWAY_CLIENTS to the clients file; without one `serve` runs only with --dev.")
     tools = tools_from(settings)
+    store = store_from(settings)
+    clients = load_clients(settings.clients, tools.directory, development=development)
+    schedule = schedule_from(settings)
+    webhooks = webhooks_from(settings, store, clients, schedule)
     return Gateway(
         settings=settings,
         tools=tools,
-        store=store_from(settings),
-        clients=load_clients(settings.clients, tools.directory, development=development),
+        store=store,
+        clients=clients,
         register=open_register(settings.residence),
         pool=pool_from(settings, tools),
-        alarms=Alarms(),
+        alarms=Alarms(*((webhooks.hear,) if settings.alarm_webhook else ())),
         metrics=Metrics(),
-        schedule=schedule_from(settings),
+        schedule=schedule,
+        webhooks=webhooks,
         validator=ExternalValidator(settings.fhir_validator) if settings.fhir_validator else None,
     )
 
@@ -145,6 +153,23 @@ def schedule_from(settings: Settings) -> Schedule:
         unserved_after=timedelta(seconds=settings.delivery_unserved_after),
         unserved_pulled_after=timedelta(seconds=settings.delivery_unserved_pulled_after),
     )
+
+
+def webhooks_from(settings: Settings, store: Store, clients: Clients, schedule: Schedule) -> Webhooks:
+    """Who tells clients of news, and the operator of alarms. Raises ConfigurationError."""
+    from gtgateway.delivery.client import Client
+    from gtgateway.delivery.webhooks import Hook, Webhooks, hooks_of
+
+    alarm = None
+    if settings.alarm_webhook:
+        secret = settings.alarm_webhook_secret.get_secret_value() if settings.alarm_webhook_secret else ""
+        if fault := address_fault(settings.alarm_webhook):
+            raise ConfigurationError(f"GTGATEWAY_ALARM_WEBHOOK: {fault}.")
+        if fault := secret_fault(secret):
+            raise ConfigurationError(f"GTGATEWAY_ALARM_WEBHOOK_SECRET: {fault}.")
+        alarm = Hook("alarms", settings.alarm_webhook, secret)
+    client = Client(private=settings.webhooks_private)
+    return Webhooks(store, client, hooks_of(clients), alarm, schedule)
 
 
 def post_room_from(gateway: Gateway) -> PostRoom:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from gtgateway.errors import ConfigurationError
 
@@ -83,6 +83,15 @@ class Settings(BaseModel):
     queue: int = Field(256, gt=0, description="Most messages waiting to be judged or stored before `503`.")
     deliver: bool = Field(
         True, description="`serve` sends what is due; False where `gtgateway deliver` runs for itself (PostgreSQL)."
+    )
+    webhooks_private: bool = Field(
+        False, description="Webhooks may be called at private addresses: closed networks, tests."
+    )
+    alarm_webhook: str | None = Field(
+        None, description="Where alarms are POSTed as signed notices with ids only, besides the log; https."
+    )
+    alarm_webhook_secret: SecretStr | None = Field(
+        None, description="Secret that they are signed with: `whsec_` and 24 to 64 bytes in base64."
     )
     delivery_retry_first: float = Field(5, gt=0, description="Seconds before the second try of a delivery.")
     delivery_retry_longest: float = Field(900, gt=0, description="Longest pause between two tries, in seconds.")

@@ -24,10 +24,13 @@ def app_from_environment() -> FastAPI:
 
 
 async def deliver_until_stopped(gateway: Gateway) -> None:
-    """Send what is due until the process is asked to stop (SIGTERM, SIGINT); tries under way end first."""
+    """Send what is due, and tell who has a webhook, until the process is asked to stop.
+
+    By SIGTERM or SIGINT; tries under way end first.
+    """
     await gateway.open()
     try:
-        work = asyncio.create_task(post_room_from(gateway).run(), name="post-room")
+        work = asyncio.gather(post_room_from(gateway).run(), gateway.webhooks.run())
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, work.cancel)
         log.info("post_room_opened")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gtgateway.api.feeds import Feed, cursor_of, position_of
+from gtgateway.api.feeds import position_of
 from gtgateway.api.problems import ProblemError
+from gtgateway.model.feed import Feed, cursor_of
 
 
 @pytest.mark.parametrize("feed", list(Feed))

@@ -16,7 +16,7 @@ from servers import Databases
 from gtgateway.errors import ConfigurationError
 from gtgateway.store.migrating import migrate_file, migrate_memory, migrate_server
 
-MIGRATIONS = [("0001.archive",), ("0002.post_room",), ("0003.cases",), ("0005.receipts",)]
+MIGRATIONS = [("0001.archive",), ("0002.post_room",), ("0003.cases",), ("0004.webhooks",), ("0005.receipts",)]
 
 TABLES = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%yoyo%' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Query
 
 from gtgateway.api.problems import BAD_REQUEST, NOT_FOUND, ProblemError
 from gtgateway.bootstrap import Gateway
+from gtgateway.model.feed import Feed
 from gtgateway.security.identity import Caller
 
 MAX_PAGE = 500
@@ -20,18 +20,6 @@ After = Annotated[str | None, Query(description="Cursor of the last page; none i
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to hold the call until something arrives.")]
 For = Annotated[str | None, Query(alias="for", description="Whose feed, for a client that acts for several.")]
-
-
-class Feed(StrEnum):
-    """Which feed a cursor is of; the digit is the version of its form."""
-
-    RECORDS = "r1"
-    MESSAGES = "m1"
-
-
-def cursor_of(feed: Feed, position: int) -> str:
-    """The opaque cursor of a position."""
-    return base64.urlsafe_b64encode(b"%s:%d" % (feed.encode("ascii"), position)).decode("ascii").rstrip("=")
 
 
 def position_of(feed: Feed, cursor: str | None) -> int:

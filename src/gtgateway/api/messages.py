@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gtgateway.api.calling import Body, GatewayOf, Receipter, Sender
-from gtgateway.api.feeds import After, Feed, For, Limit, Wait, cursor_of, position_of, whose_feed
+from gtgateway.api.feeds import After, For, Limit, Wait, position_of, whose_feed
 from gtgateway.api.problems import (
     NOT_FOUND,
     SCOPE_MISSING,
@@ -29,6 +29,7 @@ from gtgateway.mappers.json_from_model import to_data
 from gtgateway.model import faults
 from gtgateway.model.acknowledgement import Reply
 from gtgateway.model.delivery import Delivery, DeliveryState, MessageEvent
+from gtgateway.model.feed import Feed, cursor_of
 from gtgateway.model.outcome import TOP_SCORE, Repeat, Verdict
 from gtgateway.model.reasons import words_of_reason
 from gtgateway.receive import Received, receive

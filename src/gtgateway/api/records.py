@@ -11,13 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from gtgateway.api.calling import GatewayOf, Recipient
-from gtgateway.api.feeds import After, Feed, For, Limit, Wait, cursor_of, position_of, whose_feed
+from gtgateway.api.feeds import After, For, Limit, Wait, position_of, whose_feed
 from gtgateway.api.messages import utc_now
 from gtgateway.api.problems import NO_KL_REPORT, NOT_ACCEPTABLE, NOT_FOUND, ProblemError
 from gtgateway.bootstrap import Gateway
 from gtgateway.convert import fhir_message, kl_report
 from gtgateway.mappers.html_from_plan import html_from_plan
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
+from gtgateway.model.feed import Feed, cursor_of
 from gtgateway.model.message import Envelope
 from gtgateway.model.plan import RehabilitationPlan
 from gtgateway.model.route import OrganisationKind

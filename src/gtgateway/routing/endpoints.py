@@ -51,22 +51,9 @@ def endpoint_of(entry: EndpointEntry, folder: Path) -> Endpoint | list[str]:
     faults = list(_faults(entry))
 
     def secret(field: str) -> str | None:
-        variable, file = getattr(entry, f"{field}_env"), getattr(entry, f"{field}_file")
-        found = ""
-        if variable is not None:
-            if variable.startswith("GTGATEWAY_"):
-                faults.append(f"{field}_env: {variable} would be taken for a setting")
-            found = os.environ.get(variable, "")
-            if not found:
-                faults.append(f"{field}_env: the variable {variable} is not set")
-        elif file is not None:
-            try:
-                found = (folder / file).read_text("utf-8").strip()
-                if not found:
-                    faults.append(f"{field}_file: {file} is empty")
-            except (OSError, ValueError):
-                faults.append(f"{field}_file: {file} cannot be read")
-        return found or None
+        found, wrong = read_secret(field, getattr(entry, f"{field}_env"), getattr(entry, f"{field}_file"), folder)
+        faults.extend(wrong)
+        return found
 
     def beside(path: Path | None) -> Path | None:
         return path and folder / path
@@ -95,9 +82,31 @@ def endpoint_of(entry: EndpointEntry, folder: Path) -> Endpoint | list[str]:
     return [f"{entry.id}: {fault}" for fault in faults] or made
 
 
+def read_secret(
+    field: str, variable: str | None, file: Path | None, folder: Path
+) -> tuple[str | None, tuple[str, ...]]:
+    """The secret of a field `<field>_env` or `<field>_file`, and everything that is wrong with it."""
+    found = ""
+    faults: list[str] = []
+    if variable is not None:
+        if variable.startswith("GTGATEWAY_"):
+            faults.append(f"{field}_env: {variable} would be taken for a setting")
+        found = os.environ.get(variable, "")
+        if not found:
+            faults.append(f"{field}_env: the variable {variable} is not set")
+    elif file is not None:
+        try:
+            found = (folder / file).read_text("utf-8").strip()
+            if not found:
+                faults.append(f"{field}_file: {file} is empty")
+        except (OSError, ValueError):
+            faults.append(f"{field}_file: {file} cannot be read")
+    return found or None, tuple(faults)
+
+
 def _faults(entry: EndpointEntry) -> Iterator[str]:
     for field in ("url", "token_url"):
-        if (url := getattr(entry, field)) is not None and (fault := _address_fault(url)):
+        if (url := getattr(entry, field)) is not None and (fault := address_fault(url)):
             yield f"{field}: {fault}"
     for field in ("bearer", "client_secret"):
         if getattr(entry, f"{field}_env") is not None and getattr(entry, f"{field}_file") is not None:
@@ -117,7 +126,8 @@ def _faults(entry: EndpointEntry) -> Iterator[str]:
         yield "key: without a certificate"
 
 
-def _address_fault(url: str) -> str | None:
+def address_fault(url: str) -> str | None:
+    """What is wrong with an address to call; https is wanted, unless it is this machine."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port

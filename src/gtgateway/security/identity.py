@@ -9,10 +9,16 @@ The clients file is TOML; a token is known by its SHA-256 only:
     token_sha256 = "9f86d081…"                       # 64 hex digits: printf %s "$TOKEN" | sha256sum
     acts_for = ["gln:5790001354145"]                  # gln:, sor:, kommunekode:, regionskode:; units below are included
     scopes = ["messages:send"]
+
+and, where it is told of news instead of asking for them, with a secret as in standardwebhooks.com (`whsec_…`):
+
+    webhook = {url = "https://ouh.example/gtgateway", secret_env = "OUH_WEBHOOK", events = ["messages"]}
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
 import tomllib
@@ -22,8 +28,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from gtgateway.errors import ConfigurationError
+from gtgateway.model.feed import Feed
 from gtgateway.model.identifiers import IdentifierKind
 from gtgateway.routing.directory import Directory
+from gtgateway.routing.endpoints import address_fault, read_secret
 
 
 class Scope(StrEnum):
@@ -38,6 +46,15 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a client is told that one of its feeds has grown."""
+
+    url: str
+    secret: str = field(repr=False)  #: `whsec_` and base64
+    feeds: frozenset[Feed]
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """An identified client. `organisations` are directory ids, units below included; `glns` what it named itself."""
 
@@ -47,6 +64,7 @@ class Caller:
     scopes: frozenset[Scope]
     glns: frozenset[str] = frozenset()
     development: bool = False
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +115,10 @@ def load_clients(path: Path | None, directory: Directory, *, development: bool =
     faults: list[str] = []
     callers: dict[str, Caller] = {}
     receivers: dict[str, str] = {}
+    told: set[str] = set()
     for number, entry in enumerate(entries, start=1):
         name = str(entry.get("name") or f"client {number}")
-        unknown = sorted(set(entry) - {"name", "token_sha256", "acts_for", "scopes"})
+        unknown = sorted(set(entry) - {"name", "token_sha256", "acts_for", "scopes", "webhook"})
         faults += [f"{name}: unknown field {key}" for key in unknown]
         digest = str(entry.get("token_sha256", "")).lower()
         if not _DIGEST.fullmatch(digest):
@@ -121,10 +140,60 @@ def load_clients(path: Path | None, directory: Directory, *, development: bool =
         if not named and scopes != {Scope.OPERATE}:
             faults.append(f"{name}: acts for nobody")
         below = frozenset(unit for each in named for unit in directory.subtree(each))
-        callers[digest] = Caller(name, tuple(dict.fromkeys(named)), below, scopes)
+        webhook = None
+        if (stated := entry.get("webhook")) is not None:
+            webhook, wrong = _webhook(stated, scopes, path.parent)
+            faults += [f"{name}: webhook: {fault}" for fault in wrong]
+            if name in told:
+                faults.append(f"{name}: a second webhook under this name")
+            told.add(name)
+        callers[digest] = Caller(name, tuple(dict.fromkeys(named)), below, scopes, webhook=webhook)
     if faults:
         raise ConfigurationError(f"Clients file {path}: {'; '.join(faults)}.")
     return Clients(directory, callers, development)
 
 
 _KINDS = ("gln", "sor", "kommunekode", "regionskode")
+
+#: The scopes of which a client needs one to read a feed.
+_MAY_READ = {
+    Feed.RECORDS: {Scope.RECORDS_RECEIVE, Scope.RECORDS_READ},
+    Feed.MESSAGES: {Scope.MESSAGES_SEND},
+}
+
+
+def _webhook(entry: object, scopes: frozenset[Scope], folder: Path) -> tuple[Webhook | None, list[str]]:
+    """The webhook of a client's entry, and everything that is wrong with it."""
+    if not isinstance(entry, dict):
+        return None, ["is no table"]
+    faults = [f"unknown field {key}" for key in sorted(set(entry) - {"url", "secret_env", "secret_file", "events"})]
+    url = str(entry.get("url", ""))
+    if fault := address_fault(url):
+        faults.append(f"url: {fault}")
+    variable, file = entry.get("secret_env"), entry.get("secret_file")
+    if (variable is None) == (file is None):
+        faults.append("secret_env or secret_file: one of them")
+    found, wrong = read_secret("secret", variable and str(variable), Path(str(file)) if file else None, folder)
+    faults += wrong
+    if found and (fault := secret_fault(found)):
+        faults.append(f"secret: {fault}")
+    by_name = {feed.name.lower(): feed for feed in Feed}
+    stated = entry.get("events")
+    names = [str(each) for each in stated] if isinstance(stated, list) else []
+    if not names:
+        faults.append(f"events: a list of {', '.join(by_name)}")
+    faults += [f"events: unknown {each}" for each in names if each not in by_name]
+    feeds = frozenset(by_name[each] for each in names if each in by_name)
+    faults += [
+        f"events: its scopes do not let it read {feed.name.lower()}" for feed in feeds if not scopes & _MAY_READ[feed]
+    ]
+    return Webhook(url, found or "", feeds), faults
+
+
+def secret_fault(secret: str) -> str | None:
+    """What is wrong with a secret of a webhook; it is never quoted."""
+    try:
+        size = len(base64.b64decode(secret.removeprefix("whsec_"), validate=True))
+    except binascii.Error:
+        return "is no base64"
+    return None if 24 <= size <= 64 else "has not 24 to 64 bytes"

@@ -31,9 +31,10 @@ from gtgateway.store.saving import (
     write_message,
 )
 from gtgateway.store.searching import SearchArchive
+from gtgateway.store.webhooks import WebhookArchive
 
 
-class SqlArchive(CaseArchive, SearchArchive):
+class SqlArchive(CaseArchive, SearchArchive, WebhookArchive):
     """A `Store` on an SQL database."""
 
     def __init__(

@@ -280,6 +280,18 @@ class UnmatchedReceipt:
     refuse_code: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class DueNotice:
+    """A notice for a client's webhook that a worker has claimed; the same each time that it is sent."""
+
+    client: str  #: name in the clients file
+    feed: str  #: records or messages
+    notice_id: str
+    noticed_at: datetime  #: when it was made
+    told: int  #: position up to which the client was told before
+    failures: int  #: tries so far that came to nothing
+
+
 class Store(Protocol):
     """Every method may raise StoreUnavailable. Writing methods return after their transaction is durable."""
 
@@ -469,3 +481,23 @@ class Store(Protocol):
     async def mark_delivered(self, organisations: Collection[str], position: int, at: datetime) -> None:
         """The same client asked again at or past `position`: deliveries up to it are delivered."""
         ...
+
+    # --- webhooks -----------------------------------------------------------------------------------------------------
+
+    async def newest_event(self, sender_glns: Collection[str]) -> int:
+        """Position of the newest event for any of the senders, 0 when there is none."""
+        ...
+
+    async def claim_notice(
+        self, worker: str, client: str, feed: str, newest: int, now: datetime, until: datetime
+    ) -> DueNotice | None:
+        """Take the notice that is due to a client; nobody else gets it before `until`.
+
+        The one under way, or a new one when the feed has grown to `newest` past what the client was told of; None when
+        there is neither, or it is not yet time.
+        """
+        ...
+
+    async def notice_taken(self, worker: str, due: DueNotice, now: datetime) -> None: ...
+
+    async def notice_failed(self, worker: str, due: DueNotice, next_at: datetime) -> None: ...

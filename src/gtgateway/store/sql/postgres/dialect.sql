@@ -139,3 +139,8 @@ SELECT plan_version.message, delivery.state, count(*)
 FROM plan_version
 JOIN delivery ON delivery.plan = plan_version.plan AND delivery.plan_version = plan_version.version
 WHERE plan_version.message = ANY (:messages::bigint[]) GROUP BY 1, 2;
+
+-- name: newest_event_for
+SELECT coalesce(max((
+    SELECT max(position) FROM message_event WHERE sender_gln = asking
+)), 0) FROM unnest(:sender_glns::text[]) AS asking;

@@ -132,3 +132,8 @@ FROM json_each(:messages) AS hit
 JOIN plan_version ON plan_version.message = hit.value
 JOIN delivery ON delivery.plan = plan_version.plan AND delivery.plan_version = plan_version.version
 GROUP BY 1, 2;
+
+-- name: newest_event_for
+SELECT coalesce(max((
+    SELECT max(position) FROM message_event WHERE sender_gln = asking.value
+)), 0) FROM json_each(:sender_glns) AS asking;
