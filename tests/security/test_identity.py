@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from gtgateway.data import packaged
 from gtgateway.errors import ConfigurationError
+from gtgateway.model.feed import Feed
 from gtgateway.routing.directory import Directory
 from gtgateway.security.identity import Clients, Scope, load_clients
 
@@ -120,3 +122,77 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, directory: Director
         file.write_text(text)
     with pytest.raises(ConfigurationError, match=r"clients\.toml"):
         load_clients(file, directory)
+
+
+SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+
+
+def with_webhook(folder: Path, *webhooks: str, scopes: str = '"records:receive"') -> Path:
+    file = folder / "clients.toml"
+    file.write_text(
+        "".join(
+            f"""
+[[client]]
+name = "odense"
+token_sha256 = "{number:064x}"
+acts_for = ["kommunekode:{"0461" if number == 0 else "0751"}"]
+scopes = [{scopes}]
+webhook = {webhook}
+"""
+            for number, webhook in enumerate(webhooks)
+        )
+    )
+    return file
+
+
+@pytest.mark.parametrize("secret", ['secret_env = "NEWS_SECRET"', 'secret_file = "secret"'])
+def test_a_client_may_have_a_webhook(
+    tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("NEWS_SECRET", SECRET)
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    entry = f'{{url = "https://odense.example/news", {secret}, events = ["records", "messages"]}}'
+    clients = load_clients(with_webhook(tmp_path, entry, scopes='"records:read", "messages:send"'), directory)
+    (caller,) = clients.by_token.values()
+    assert caller.webhook is not None
+    assert (caller.webhook.url, caller.webhook.secret) == ("https://odense.example/news", SECRET)
+    assert caller.webhook.feeds == {Feed.RECORDS, Feed.MESSAGES}
+    assert SECRET not in repr(caller)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("1", "is no table"),
+        ('{url = "http://odense.example", secret_env = "GOOD", events = ["records"]}', "url: is not https"),
+        ('{secret_env = "GOOD", events = ["records"]}', "url: is no http address"),
+        ('{url = "https://a.example", events = ["records"]}', "secret_env or secret_file: one of them"),
+        ('{url = "https://a.example", secret_env = "NONE", events = ["records"]}', "NONE is not set"),
+        ('{url = "https://a.example", secret_env = "SHORT", events = ["records"]}', "has not 24 to 64 bytes"),
+        ('{url = "https://a.example", secret_env = "TEXT", events = ["records"]}', "is no base64"),
+        ('{url = "https://a.example", secret_env = "GOOD"}', "events: a list of records, messages"),
+        ('{url = "https://a.example", secret_env = "GOOD", events = ["news"]}', "events: unknown news"),
+        ('{url = "https://a.example", secret_env = "GOOD", events = ["messages"]}', "do not let it read messages"),
+        ('{url = "https://a.example", secret_env = "GOOD", events = ["records"], colour = 1}', "unknown field colour"),
+    ],
+)
+def test_every_fault_of_a_webhook_is_named_and_no_secret(
+    tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch, entry: str, fault: str
+) -> None:
+    secrets = {"GOOD": SECRET, "SHORT": "whsec_c2hvcnQ=", "TEXT": "not base64!"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_clients(with_webhook(tmp_path, entry), directory)
+    assert "odense: webhook: " in str(caught.value)
+    assert fault in str(caught.value)
+    assert not any(value in str(caught.value) for value in secrets.values())
+
+
+def test_webhooks_are_told_apart_by_their_clients_names(
+    tmp_path: Path, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOD", SECRET)
+    entry = '{url = "https://a.example", secret_env = "GOOD", events = ["records"]}'
+    with pytest.raises(ConfigurationError, match="odense: a second webhook under this name"):
+        load_clients(with_webhook(tmp_path, entry, entry), directory)

@@ -184,9 +184,8 @@ def _webhook(entry: object, scopes: frozenset[Scope], folder: Path) -> tuple[Web
         faults.append(f"events: a list of {', '.join(by_name)}")
     faults += [f"events: unknown {each}" for each in names if each not in by_name]
     feeds = frozenset(by_name[each] for each in names if each in by_name)
-    faults += [
-        f"events: its scopes do not let it read {feed.name.lower()}" for feed in feeds if not scopes & _MAY_READ[feed]
-    ]
+    unread = sorted(feed.name.lower() for feed in feeds if not scopes & _MAY_READ[feed])
+    faults += [f"events: its scopes do not let it read {each}" for each in unread]
     return Webhook(url, found or "", feeds), faults
 
 
