@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -72,11 +74,30 @@ def test_what_it_does_not_take(peer: Peer, behaviour: Behaviour, status: int) ->
     assert peer.taken == []
 
 
-@pytest.mark.parametrize(("behaviour", "taken"), [(Behaviour.CUT_BEFORE, 0), (Behaviour.CUT_AFTER, 1)])
-def test_it_hangs_up(peer: Peer, behaviour: Behaviour, taken: int) -> None:
+def test_it_hangs_up_when_it_has_the_message(peer: Peer) -> None:
     with pytest.raises(httpx.TransportError):
-        post(peer, behaviour)
-    assert len(peer.taken) == taken
+        post(peer, Behaviour.CUT_AFTER)
+    assert len(peer.taken) == 1
+
+
+def test_it_hangs_up_before_the_message_has_come(peer: Peer) -> None:
+    """Only the head is sent here: the peer cannot have read more."""
+    peer.hangs_up = lambda before: before == 0
+    port = int(peer.address.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        caller.sendall(b"POST / HTTP/1.1\r\nHost: peer\r\nContent-Length: 8000\r\n\r\n")
+        with suppress(ConnectionResetError):
+            assert caller.recv(1) == b""
+    assert (peer.requests, peer.hung_up, peer.got) == (1, 1, [])
+    assert post(peer, Behaviour.OK).status_code == 200
+    assert (peer.requests, peer.hung_up, len(peer.got)) == (2, 1, 1)
+
+
+def test_a_message_that_was_not_read_is_not_taken(peer: Peer) -> None:
+    peer.hangs_up = lambda _before: True
+    with pytest.raises(httpx.TransportError):
+        post(peer, Behaviour.OK)
+    assert (peer.hung_up, peer.got, peer.verdicts) == (1, [], {})
 
 
 def test_it_answers_slowly(peer: Peer) -> None:
@@ -119,7 +140,7 @@ def test_the_gateway_and_a_peer(tmp_path: Path, peer: Peer, behaviour: Behaviour
     )
     settings = Settings(store=f"sqlite:///{tmp_path}/test.db", workers=0, directory=directory)
     with served(settings) as address, httpx.Client(base_url=address, timeout=30) as client:
-        peer.receipts_to, peer.token = f"{address}/receipts", "dev:5790999400015"
+        peer.receipts_to, peer.token = (f"{address}/receipts",), "dev:5790999400015"
         sender = {"Authorization": f"Bearer dev:{OUH.gln}"}
         place = client.post("/messages", content=LETTER, headers=sender).headers["Location"]
         until = time.monotonic() + 10

@@ -7,6 +7,7 @@ how often; the same message again gets the same verdict, as a good recipient's d
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,7 +39,6 @@ class Behaviour(StrEnum):
     ERROR = "error"  #: 500, nothing taken
     BUSY = "busy"  #: 429 with Retry-After, nothing taken
     DENIED = "denied"  #: 401, nothing taken
-    CUT_BEFORE = "cut_before"  #: hangs up before it has read the message
     CUT_AFTER = "cut_after"  #: takes it and hangs up
     TRICKLE = "trickle"  #: takes it and answers a byte at a time
 
@@ -51,6 +51,7 @@ class Got:
     message_id: str  #: the message's own: MessageHeader.id, or the letter's id
     envelope_id: str
     letter_id: str  #: plan id (FHIR) or letter id
+    digest: str  #: of the letter's content
     action: str
     format: str
     behaviour: Behaviour
@@ -59,11 +60,15 @@ class Got:
 
 @dataclass(slots=True)
 class Peer:
-    """A recipient. `behave` decides each try by message id and how often that came before."""
+    """A recipient. `behave` decides each try by message id and how often that came before.
+
+    `hangs_up` decides by how many requests came before, for the message is not read then, nor anything of it taken.
+    """
 
     name: str
     behave: Callable[[str, int], Behaviour] = lambda _id, _before: Behaviour.OK
-    receipts_to: str | None = None  #: the gateway's `/receipts`, for receipts that come later
+    hangs_up: Callable[[int], bool] = lambda _before: False
+    receipts_to: Sequence[str] = ()  #: `/receipts` of the gateways, any of which takes receipts that come later
     token: str = ""
     late_seconds: float = 0.2
     examine: Callable[[bytes, ParsedMessage], Sequence[str]] | None = None  #: faults of a message, for tests
@@ -71,6 +76,8 @@ class Peer:
     faults: list[str] = field(default_factory=list)
     verdicts: dict[str, AcknowledgementCode] = field(default_factory=dict)  #: by message id: the first one stands
     address: str = ""
+    requests: int = 0
+    hung_up: int = 0  #: how many of these it hung up on
     _seen: dict[str, int] = field(default_factory=dict)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
     _client: httpx.AsyncClient | None = None
@@ -83,6 +90,11 @@ class Peer:
             if each.taken:
                 first.setdefault(each.message_id, each)
         return list(first.values())
+
+    @property
+    def owes(self) -> int:
+        """How many receipts it has yet to bring."""
+        return len(self._later)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -99,10 +111,16 @@ class Peer:
             writer.transport.abort()
 
     async def _request(self, connection: h11.Connection, reader: asyncio.StreamReader) -> bytes | None:
+        """The body of the next request; None when there is none any more, or for one that is not read."""
         body = b""
         while True:
             event = connection.next_event()
-            if event is h11.NEED_DATA:
+            if isinstance(event, h11.Request):
+                self.requests += 1
+                if self.hangs_up(self.requests - 1):
+                    self.hung_up += 1
+                    return None
+            elif event is h11.NEED_DATA:
                 connection.receive_data(await reader.read(65_536))
             elif isinstance(event, h11.Data):
                 body += bytes(event.data)
@@ -119,22 +137,22 @@ class Peer:
         self._seen[message_id] = before + 1
         behaviour = self.behave(message_id, before)
         taken = behaviour not in _NOT_TAKEN
-        head = message.letters[0].head if message.letters else None
+        letter = message.letters[0] if message.letters else None
         self.got.append(
             Got(
                 datetime.now(UTC),
                 message_id,
                 _envelope_id(message),
-                head.letter_id if head else "",
-                message.letters[0].action if message.letters else "",
+                letter.head.letter_id if letter else "",
+                letter.digest if letter else "",
+                letter.action if letter else "",
                 str(message.format),
                 behaviour,
                 taken,
             )
         )
-        if behaviour in (Behaviour.CUT_BEFORE, Behaviour.CUT_AFTER):
-            if taken:
-                self._take(message, body, message_id, behaviour)
+        if behaviour is Behaviour.CUT_AFTER:
+            self._take(message, body, message_id, behaviour)
             return False
         if not taken:
             status, headers = _STATUSES[behaviour]
@@ -189,14 +207,13 @@ class Peer:
 
     async def _deliver_receipt(self, receipt: bytes) -> None:
         """Sent until the gateway has it: it may be away for a while."""
-        assert self.receipts_to is not None
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=10)
         for tries in range(40):
             await asyncio.sleep(self.late_seconds * (1 + tries))
             with suppress(httpx.HTTPError):
                 answer = await self._client.post(
-                    self.receipts_to, content=receipt, headers={"Authorization": f"Bearer {self.token}"}
+                    random.choice(self.receipts_to), content=receipt, headers={"Authorization": f"Bearer {self.token}"}
                 )
                 if answer.status_code == 204:
                     return
@@ -209,7 +226,7 @@ class Peer:
             await self._client.aclose()
 
 
-_NOT_TAKEN = frozenset({Behaviour.ERROR, Behaviour.BUSY, Behaviour.DENIED, Behaviour.CUT_BEFORE})
+_NOT_TAKEN = frozenset({Behaviour.ERROR, Behaviour.BUSY, Behaviour.DENIED})
 _STATUSES: dict[Behaviour, tuple[int, tuple[tuple[str, str], ...]]] = {
     Behaviour.ERROR: (500, ()),
     Behaviour.BUSY: (429, (("Retry-After", "1"),)),

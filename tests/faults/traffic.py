@@ -23,6 +23,10 @@ NYBORG = Party(gln="5790999104500", identifiers=(Identifier(IdentifierKind.KOMMU
 _NAMESPACE = UUID("6f0d2f0e-7a44-4d0e-9a2c-0d6a3e4f7c11")
 
 
+#: Plan id, and the number of the message among those of the plan.
+Key = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
     """One message that must be answered; `version` counts the messages of its plan."""
@@ -33,6 +37,10 @@ class Sending:
     body: bytes
     media_type: str
     lawful: bool
+
+    @property
+    def key(self) -> Key:
+        return self.plan.plan_id or "", self.version
 
     @property
     def letter_ids(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ BEHAVIOURS = {
     Behaviour.ERROR: 8,
     Behaviour.BUSY: 3,
     Behaviour.DENIED: 1,
-    Behaviour.CUT_BEFORE: 5,
     Behaviour.CUT_AFTER: 5,
     Behaviour.TRICKLE: 2,
 }
+#: How often it hangs up on a request before it has read the message.
+HANGS_UP = 0.05
 HOSPITAL, MUNICIPALITY, PRACTICE = "ouh-rehabilitering", "nyborg-kommune", "laegehuset-odense-midtby"
 #: Organisation -> its location number, for its receipts.
 GLNS = {HOSPITAL: "5790999300025", MUNICIPALITY: "5790999104500", PRACTICE: GP.gln or ""}
+#: The municipality that fetches from its feed.
+PULLER = "odense-kommune"
 #: The figures that take half an hour in earnest. Nothing else differs from an installation.
 SETTINGS = {
     "GTGATEWAY_DELIVERY_RETRY_FIRST": "0.2",
@@ -49,14 +53,14 @@ SETTINGS = {
 
 
 def misbehaving_peers(seed: int) -> dict[str, Peer]:
-    """Organisation -> peer. What one does is drawn, the same for the same seed and the same try."""
+    """Organisation -> peer. What one does is drawn, the same for the same seed and the same try or request."""
 
     def peer(name: str) -> Peer:
         def behave(message_id: str, before: int) -> Behaviour:
             chance = random.Random(f"{seed}/{name}/{message_id}/{before}")
             return chance.choices(list(BEHAVIOURS), list(BEHAVIOURS.values()))[0]
 
-        return Peer(name, behave)
+        return Peer(name, behave, lambda before: random.Random(f"{seed}/{name}/{before}").random() < HANGS_UP)
 
     return {name: peer(name) for name in (HOSPITAL, MUNICIPALITY, PRACTICE)}
 
@@ -97,7 +101,7 @@ class Process:
         self._command = [sys.executable, "-m", "gtgateway", *arguments]
         self._environment = dict(environment)
         self._log = folder / f"{name}.log"
-        self.kills = 0
+        self.killed: list[datetime] = []
         self.start()
 
     def start(self) -> None:
@@ -107,8 +111,8 @@ class Process:
     def kill(self) -> None:
         """As a power cut would, and again from the start."""
         self._process.kill()
+        self.killed.append(datetime.now(UTC))
         self._process.wait()
-        self.kills += 1
         self.start()
 
     def stop(self) -> None:
