@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -153,7 +154,7 @@ def stores(kind: str) -> Iterator[Iterator[tuple[str, Path]]]:
                     with psycopg.connect(address, autocommit=True) as connection:
                         connection.execute(f"CREATE DATABASE bench_{number}")
                     _, own = _fresh(folder, number, "postgres")
-                    yield address.rpartition("/")[0] + f"/bench_{number}", own
+                    yield urlsplit(address)._replace(path=f"/bench_{number}").geturl(), own
 
             yield databases()
 

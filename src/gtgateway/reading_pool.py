@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from hashlib import sha256
 
 from gtgateway.errors import Overloaded
 from gtgateway.model.message import Reading
 from gtgateway.pipeline import Tools, read
+
+#: Small readings that are remembered. What was just received is delivered next, to each recipient.
+RECENT = 128
 
 _worker_tools: Tools | None = None
 
@@ -41,10 +46,13 @@ class ReadingPool:
         self._queue = queue
         self._waiting = 0
         self._executor: ProcessPoolExecutor | None = None
+        self._recent: OrderedDict[bytes, Reading] = OrderedDict()  #: by SHA-256 of the body, the latest last
 
     async def read(self, body: bytes) -> Reading:
         """The reading of a body. Raises Overloaded when too many large ones wait."""
-        if len(body) <= self._inline_limit or self._workers == 0:
+        if len(body) <= self._inline_limit:
+            return self._remembered(body)
+        if self._workers == 0:
             return read(body, self._tools)
         if self._waiting >= self._queue:
             raise Overloaded
@@ -57,6 +65,16 @@ class ReadingPool:
             raise Overloaded from None
         finally:
             self._waiting -= 1
+
+    def _remembered(self, body: bytes) -> Reading:
+        """The same bytes say the same: a reading is never changed."""
+        digest = sha256(body).digest()
+        if (reading := self._recent.pop(digest, None)) is None:
+            reading = read(body, self._tools)
+            if len(self._recent) >= RECENT:
+                self._recent.popitem(last=False)
+        self._recent[digest] = reading
+        return reading
 
     def _pool(self) -> ProcessPoolExecutor:
         """Started with the first large body: most gateways never see one."""

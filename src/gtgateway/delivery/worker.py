@@ -46,6 +46,8 @@ from gtgateway.reading_pool import ReadingPool
 from gtgateway.routing.directory import Directory
 from gtgateway.store.base import Store
 
+#: What arrives so close together is claimed, noted and concluded together.
+GATHER_SECONDS = 0.01
 POLL_SECONDS = 1.0  #: what no feed entry tells of is found by looking: tries that fall due, other processes
 SWEEP_SECONDS = 60.0
 LAST_WORDS_SECONDS = 20.0  #: most that tries under way get when the post room closes
@@ -133,6 +135,7 @@ class PostRoom:
                     await asyncio.sleep(POLL_SECONDS)
                 else:
                     await self._wait(position)
+                    await asyncio.sleep(GATHER_SECONDS)
         finally:
             sweeping.cancel()
             await self._stop()
