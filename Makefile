@@ -37,7 +37,7 @@ references: install  ## write docs/reference anew
 bench: install  ## the gateway against the floor and the afternoon version, in one run (QUICK=1: under 45 s)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-faults: install  ## thousands of plans while everything is killed and every peer misbehaves (QUICK=1: under 45 s)
+faults: install  ## thousands of plans while everything is killed and every peer misbehaves (QUICK=1: under a minute)
 	$(BIN)/python -m tests.faults $(if $(QUICK),--quick)
 
 clean:

@@ -223,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plans", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="an honest small run of about a minute")
+    parser.add_argument("--quick", action="store_true", help="a small run of less than a minute")
     parser.add_argument("--senders", type=int, default=8)
     stated = parser.parse_args()
     plans, pause = (120, (3.0, 5.0)) if stated.quick else (stated.plans, (4.0, 8.0))

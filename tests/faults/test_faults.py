@@ -31,12 +31,12 @@ BEGAN = datetime(2026, 11, 6, 9, tzinfo=UTC)
 @pytest.mark.slow
 def test_nothing_is_lost_while_everything_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
     run = runpy.run_path(str(Path(__file__).with_name("__main__.py")))
-    count, figures = run["faults"](30, 2, pause=(2.0, 3.0))
+    count, figures = run["faults"](25, 2, pause=(1.5, 2.5), senders=1)
     assert not count.bad, (count.complaints, figures)
-    assert count.accepted + count.rejected > 30
+    assert count.accepted + count.rejected > 25
     assert count.delivered > 20
     assert count.pulled > 5
-    assert sum(figures["killed"].values()) > 2
+    assert sum(figures["killed"].values()) >= 2
     assert figures["examined"] or "../shared is not beside this checkout" in capsys.readouterr().out
 
 
