@@ -159,7 +159,7 @@ def _event_data(event: MessageEvent) -> dict[str, Any]:
 
 async def _own_message(message_id: str, gateway: Gateway, caller: Caller) -> StoredMessage:
     stored = await gateway.store.message(message_id)
-    if stored is None or not may_see_message(caller, stored.sender_gln, gateway.tools.directory):
+    if stored is None or not may_see_message(caller, stored.sender_gln, stored.client, gateway.tools.directory):
         raise ProblemError(NOT_FOUND)
     return stored
 

@@ -27,9 +27,9 @@ def may_send(caller: Caller, envelope: Envelope, directory: Directory, day: Loca
     return sender is not None and sender.id in caller.organisations
 
 
-def may_see_message(caller: Caller, sender_gln: str, directory: Directory) -> bool:
-    """A message is its sender's own."""
-    if sender_gln in caller.glns:
+def may_see_message(caller: Caller, sender_gln: str, client: str, directory: Directory) -> bool:
+    """A message is its sender's own, and of the client that sent it: its unit may be one that the directory lacks."""
+    if sender_gln in caller.glns or client == caller.name:
         return True
     sender = directory.find(IdentifierKind.GLN, sender_gln)
     return sender is not None and sender.id in caller.organisations
