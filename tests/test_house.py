@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "acknowledgements": {"acknowledgements", "parsers", "model"},
     "store": {"store", "model", "errors"},
     "cases": {"cases", "validators", "routing", "law", "model"},
-    "security": {"security", "routing", "model", "errors"},
+    "security": {"security", "routing", "model", "errors", "logs"},
 }
 EDGES = {
     "delivery": {

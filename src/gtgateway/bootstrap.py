@@ -23,6 +23,7 @@ from gtgateway.residence.register import ResidenceRegister, open_register
 from gtgateway.routing.directory import Directory
 from gtgateway.routing.endpoints import address_fault
 from gtgateway.security.identity import Clients, load_clients, secret_fault
+from gtgateway.security.tokens import TokenVerifier, open_keys
 from gtgateway.settings import Settings
 from gtgateway.store.base import Store
 from gtgateway.store.postgres import PostgresStore
@@ -93,6 +94,8 @@ class Gateway:
         """Finish what is under way, then let go of the archive."""
         self.pool.stop()
         await self.register.close()
+        if self.clients.tokens is not None:
+            await self.clients.tokens.close()
         if self.validator is not None:
             await self.validator.close()
         await self.store.close()
@@ -111,11 +114,15 @@ def gateway_from(settings: Settings, *, development: bool = False, serving: bool
         raise ConfigurationError(
             "Set GTGATEWAY_DIRECTORY to the organisation directory, or use --dev for the sample one."
         )
-    if serving and settings.clients is None and not development:
-        raise ConfigurationError("Set GTGATEWAY_CLIENTS to the clients file; without one `serve` runs only with --dev.")
+    if serving and settings.clients is None and settings.token_keys is None and not development:
+        raise ConfigurationError(
+            "Set GTGATEWAY_CLIENTS to the clients file, or GTGATEWAY_TOKEN_KEYS to the keys of an identity provider; "
+            "without either `serve` runs only with --dev."
+        )
     tools = tools_from(settings)
     store = store_from(settings)
-    clients = load_clients(settings.clients, tools.directory, development=development)
+    tokens = tokens_from(settings)
+    clients = load_clients(settings.clients, tools.directory, development=development, tokens=tokens)
     schedule = schedule_from(settings)
     webhooks = webhooks_from(settings, store, clients, schedule)
     return Gateway(
@@ -152,6 +159,21 @@ def schedule_from(settings: Settings) -> Schedule:
         lease=timedelta(seconds=settings.delivery_lease),
         unserved_after=timedelta(seconds=settings.delivery_unserved_after),
         unserved_pulled_after=timedelta(seconds=settings.delivery_unserved_pulled_after),
+    )
+
+
+def tokens_from(settings: Settings) -> TokenVerifier | None:
+    """Who verifies the identity provider's tokens; None where there is none. Raises ConfigurationError."""
+    if settings.token_keys is None:
+        return None
+    if not settings.token_issuer or not settings.token_audience:
+        raise ConfigurationError("GTGATEWAY_TOKEN_KEYS needs GTGATEWAY_TOKEN_ISSUER and GTGATEWAY_TOKEN_AUDIENCE.")
+    return TokenVerifier(
+        open_keys(settings.token_keys),
+        issuer=settings.token_issuer,
+        audience=settings.token_audience,
+        leeway=settings.token_leeway,
+        organisations_claim=settings.token_organisations,
     )
 
 

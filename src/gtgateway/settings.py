@@ -34,6 +34,17 @@ class Settings(BaseModel):
     )
     directory: Path | None = Field(None, description="Organisation directory (TOML file or folder); `serve` needs it.")
     clients: Path | None = Field(None, description="Clients file (TOML); without it `serve` runs only with `--dev`.")
+    token_keys: str | None = Field(
+        None,
+        description="Public keys of the identity provider (JWKS: a file or an https address): its access tokens "
+        "(JWT, RFC 9068) are accepted beside the clients file, or without one.",
+    )
+    token_issuer: str = Field("", description="`iss` of its tokens, exactly; needed with GTGATEWAY_TOKEN_KEYS.")
+    token_audience: str = Field("", description="`aud` that its tokens for this gateway name; needed as well.")
+    token_organisations: str = Field(
+        "acts_for", description="Claim that names the organisations that the client acts for, as in the clients file."
+    )
+    token_leeway: int = Field(60, ge=0, le=600, description="Seconds that the provider's clock may differ.")
     residence: str | None = Field(
         None,
         description="Residence register: a `.csv` (columns `identifier`, `kommunekode`) or `.json` file (array of "

@@ -30,7 +30,7 @@ def _gateway(request: Request) -> Gateway:
 
 async def caller_of(request: Request, authorization: Authorization = None) -> Caller:
     """The identified caller, or 401."""
-    caller = _gateway(request).clients.identify(authorization)
+    caller = await _gateway(request).clients.caller(authorization)
     if caller is None:
         raise ProblemError(UNIDENTIFIED)
     return caller

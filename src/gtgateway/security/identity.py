@@ -28,10 +28,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from gtgateway.errors import ConfigurationError
+from gtgateway.logs import log
 from gtgateway.model.feed import Feed
 from gtgateway.model.identifiers import IdentifierKind
+from gtgateway.model.route import Organisation
 from gtgateway.routing.directory import Directory
 from gtgateway.routing.endpoints import address_fault, read_secret
+from gtgateway.security.tokens import Claims, TokenRefused, TokenVerifier
 
 
 class Scope(StrEnum):
@@ -74,6 +77,33 @@ class Clients:
     directory: Directory
     by_token: Mapping[str, Caller] = field(default_factory=dict)
     development: bool = False
+    tokens: TokenVerifier | None = None  #: of the identity provider, where there is one
+
+    async def caller(self, authorization: str | None) -> Caller | None:
+        """The caller of an `Authorization` header: by the clients file, else by a token of the identity provider.
+
+        None never says why; why a token was refused is in the log.
+        """
+        if (known := self.identify(authorization)) is not None or self.tokens is None:
+            return known
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or token.count(".") < 2:
+            return None
+        try:
+            return self._of_token(await self.tokens.verify(token.strip()))
+        except TokenRefused as refused:
+            log.warning("token_refused", reason=refused.reason)
+            return None
+
+    def _of_token(self, claims: Claims) -> Caller:
+        """Raises TokenRefused when the token names an organisation that the directory lacks, or none that it needs."""
+        scopes = frozenset(scope for scope in Scope if scope in claims.scopes)
+        named = [_organisation(text, self.directory) for text in claims.acts_for]
+        if None in named or (not named and scopes != {Scope.OPERATE}):
+            raise TokenRefused("organisation")
+        ids = tuple(dict.fromkeys(each.id for each in named if each is not None))
+        below = frozenset(unit for each in ids for unit in self.directory.subtree(each))
+        return Caller(f"token:{claims.client_id}", ids, below, scopes)
 
     def identify(self, authorization: str | None) -> Caller | None:
         """The caller of an `Authorization` header, or None. Never says why not."""
@@ -104,10 +134,18 @@ _DEVELOPMENT = re.compile(r"dev:([0-9A-Za-z]{1,35})")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def load_clients(path: Path | None, directory: Directory, *, development: bool = False) -> Clients:
+def _organisation(text: str, directory: Directory) -> Organisation | None:
+    """The organisation of `gln:…`, `sor:…`, `kommunekode:…` or `regionskode:…`."""
+    kind, _, value = text.partition(":")
+    return directory.find(IdentifierKind(kind), value) if kind in _KINDS else None
+
+
+def load_clients(
+    path: Path | None, directory: Directory, *, development: bool = False, tokens: TokenVerifier | None = None
+) -> Clients:
     """Clients of a file. Raises ConfigurationError that names every fault of the file at once."""
     if path is None:
-        return Clients(directory, development=development)
+        return Clients(directory, development=development, tokens=tokens)
     try:
         entries = tomllib.loads(path.read_text("utf-8")).get("client", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -129,8 +167,7 @@ def load_clients(path: Path | None, directory: Directory, *, development: bool =
         faults += [f"{name}: unknown scope {scope}" for scope in entry.get("scopes", ()) if scope not in list(Scope)]
         named: list[str] = []
         for text in entry.get("acts_for", ()):
-            kind, _, value = str(text).partition(":")
-            found = directory.find(IdentifierKind(kind), value) if kind in _KINDS else None
+            found = _organisation(str(text), directory)
             if found is None:
                 faults.append(f"{name}: acts_for {text} is not in the directory")
             else:
@@ -150,7 +187,7 @@ def load_clients(path: Path | None, directory: Directory, *, development: bool =
         callers[digest] = Caller(name, tuple(dict.fromkeys(named)), below, scopes, webhook=webhook)
     if faults:
         raise ConfigurationError(f"Clients file {path}: {'; '.join(faults)}.")
-    return Clients(directory, callers, development)
+    return Clients(directory, callers, development, tokens)
 
 
 _KINDS = ("gln", "sor", "kommunekode", "regionskode")
