@@ -20,6 +20,7 @@ from gtgateway.parsers.hardened import Limits
 from gtgateway.peers import Behaviour, Peer, peers_running
 from gtgateway.samples import OUH, sample_directory, sample_message
 from gtgateway.settings import Settings
+from official import Official
 
 DAY = date(2026, 11, 5)
 LETTER = sample_message(Level.ALMEN, DAY, Target.GGOP)
@@ -116,6 +117,27 @@ def test_messages_are_examined_once(peer: Peer) -> None:
     post(peer, Behaviour.OK)
     post(peer, Behaviour.OK)
     assert peer.faults == [f"{len(LETTER)}"]
+
+
+@pytest.mark.parametrize(
+    ("target", "sound", "broken"),
+    [
+        (Target.GGOP, b"Sent>", b"Sendt>"),
+        (Target.XDIS91, b"Sent>", b"Sendt>"),
+        (Target.FHIR, b'"resourceType":"Patient",', b'"resourceType":"Patient","gender":"mand",'),
+    ],
+)
+def test_it_examines_by_the_official_definitions(
+    peer: Peer, shared: Path, target: Target, sound: bytes, broken: bytes
+) -> None:
+    peer.examine = official = Official(shared)
+    message = sample_message(Level.ALMEN, DAY, target)
+    post(peer, Behaviour.OK, message)
+    assert peer.faults == []
+    assert sound in message
+    read = read_envelope(message.replace(sound, broken), Limits())
+    assert official(message, read) != []
+    assert official.examined.total() == 2
 
 
 @pytest.mark.parametrize(
