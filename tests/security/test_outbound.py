@@ -45,9 +45,7 @@ def test_addresses_that_are_not_called(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize(
-    "address", ["8.8.8.8", "185.20.204.1", "2a00:1450:400f:80d::200e", "::ffff:8.8.8.8"]
-)
+@pytest.mark.parametrize("address", ["8.8.8.8", "185.20.204.1", "2a00:1450:400f:80d::200e", "::ffff:8.8.8.8"])
 def test_addresses_that_are(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
