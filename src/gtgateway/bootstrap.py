@@ -14,10 +14,11 @@ from gtgateway.law.calendar import Calendar
 from gtgateway.law.orders import Orders
 from gtgateway.mappers.archive_from_outcome import record_document, summary_document
 from gtgateway.model.identifiers import Identifier, IdentifierKind
+from gtgateway.model.message import Reading
 from gtgateway.model.plan import Party
 from gtgateway.parsers.hardened import Limits
 from gtgateway.pipeline import Tools
-from gtgateway.reading_pool import ReadingPool
+from gtgateway.reading_pool import ReadingPool, read_again
 from gtgateway.residence.evidence import load_postcodes
 from gtgateway.residence.register import ResidenceRegister, open_register
 from gtgateway.routing.directory import Directory
@@ -89,6 +90,11 @@ class Gateway:
 
     async def open(self) -> None:
         await self.store.open()
+
+    async def read_again(self, message_id: str) -> Reading | None:
+        """A message that was received, as it is read now; None when its bytes are kept no longer."""
+        found = await read_again(message_id, self.store, self.pool)
+        return found[1] if found else None
 
     async def close(self) -> None:
         """Finish what is under way, then let go of the archive."""

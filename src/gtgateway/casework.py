@@ -195,12 +195,11 @@ def _refuse_errors(findings: tuple[Finding, ...]) -> None:
 
 async def _opened(stored: StoredCase, gateway: Gateway) -> _Open:
     """The case with its plan, read from the bytes that were received, as it is known now."""
-    body = await gateway.store.body(stored.message_id)
-    if body is None:
+    if (reading := await gateway.read_again(stored.message_id)) is None:
         raise EventRefusedError(Why.UNKNOWN)
-    reading = await gateway.pool.read(body)
-    letter = next(each for each in reading.letters if each.head.letter_id == stored.letter_id)
-    assert letter.plan is not None  # it was accepted
+    letter = reading.letter(stored.letter_id)
+    assert letter is not None  # it was accepted
+    assert letter.plan is not None
     plan = plan_now(
         letter.plan,
         reading,

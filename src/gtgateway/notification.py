@@ -83,10 +83,7 @@ def _started_on(letter: Letter) -> date | None:
 
 async def _read_again(plan: StoredPlan, gateway: Gateway) -> tuple[StoredPlan, Reading, Letter] | None:
     """The plan from the bytes that were received; None when they are kept no longer."""
-    body = await gateway.store.body(plan.message_id)
-    if body is None:
+    if (reading := await gateway.read_again(plan.message_id)) is None:
         return None
-    reading = await gateway.pool.read(body)
-    return next(
-        ((plan, reading, letter) for letter in reading.letters if letter.head.letter_id == plan.letter_id), None
-    )
+    letter = reading.letter(plan.letter_id)
+    return (plan, reading, letter) if letter else None

@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from hashlib import sha256
 
 from gtgateway.errors import Overloaded
 from gtgateway.model.message import Reading
 from gtgateway.pipeline import Tools, read
+from gtgateway.store.base import Store
 
 #: Small readings that are remembered. What was just received is delivered next, to each recipient.
 RECENT = 128
@@ -46,7 +46,7 @@ class ReadingPool:
         self._queue = queue
         self._waiting = 0
         self._executor: ProcessPoolExecutor | None = None
-        self._recent: OrderedDict[bytes, Reading] = OrderedDict()  #: by SHA-256 of the body, the latest last
+        self._recent: OrderedDict[bytes, Reading] = OrderedDict()  #: by body, the latest last
 
     async def read(self, body: bytes) -> Reading:
         """The reading of a body. Raises Overloaded when too many large ones wait."""
@@ -68,12 +68,11 @@ class ReadingPool:
 
     def _remembered(self, body: bytes) -> Reading:
         """The same bytes say the same: a reading is never changed."""
-        digest = sha256(body).digest()
-        if (reading := self._recent.pop(digest, None)) is None:
+        if (reading := self._recent.pop(body, None)) is None:
             reading = read(body, self._tools)
             if len(self._recent) >= RECENT:
                 self._recent.popitem(last=False)
-        self._recent[digest] = reading
+        self._recent[body] = reading
         return reading
 
     def _pool(self) -> ProcessPoolExecutor:
@@ -91,3 +90,12 @@ class ReadingPool:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+
+async def read_again(message_id: str, store: Store, pool: ReadingPool) -> tuple[bytes, Reading] | None:
+    """A message from the bytes that were received (decision 0005), and these; None when they are kept no longer.
+
+    Raises StoreUnavailable, Overloaded.
+    """
+    body = await store.body(message_id)
+    return None if body is None else (body, await pool.read(body))

@@ -138,20 +138,17 @@ def _quality(text: str) -> float:
 
 async def _plan_of(stored: StoredRecord, gateway: Gateway) -> tuple[Envelope, RehabilitationPlan]:
     """The plan of a record, read anew from the bytes that were received, as it is known now."""
-    body = await gateway.store.body(stored.message_id)
-    if body is None:
+    if (reading := await gateway.read_again(stored.message_id)) is None:
         raise ProblemError(NOT_FOUND)
-    reading = await gateway.pool.read(body)
-    plans = (letter.plan for letter in reading.letters if letter.head.letter_id == stored.letter_id)
-    plan = next(plans, None)
-    if reading.envelope is None or plan is None:
+    letter = reading.letter(stored.letter_id)
+    if reading.envelope is None or letter is None or letter.plan is None:
         raise ProblemError(NOT_FOUND)
     record = orjson.loads(stored.record)
     day, received_at = record["discharged_on"], datetime.fromisoformat(record["received_at"])
     discharged_on = date.fromisoformat(day) if day else None
     directory = gateway.tools.directory
     return reading.envelope, plan_now(
-        plan, reading, directory, received_at, discharged_on=discharged_on, rerouted=stored.rerouted
+        letter.plan, reading, directory, received_at, discharged_on=discharged_on, rerouted=stored.rerouted
     )
 
 

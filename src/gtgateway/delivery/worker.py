@@ -23,7 +23,7 @@ from gtgateway.delivery.alarms import Alarms
 from gtgateway.delivery.answers import classify, read_receipt_of
 from gtgateway.delivery.grouped import Grouped
 from gtgateway.delivery.metrics import Metrics
-from gtgateway.delivery.originals import original_of, read_again
+from gtgateway.delivery.originals import original_of
 from gtgateway.delivery.rendering import Original, render
 from gtgateway.delivery.schedule import Schedule
 from gtgateway.errors import GatewayError
@@ -42,7 +42,7 @@ from gtgateway.model.delivery import (
 from gtgateway.model.message import Reading
 from gtgateway.model.plan import Party
 from gtgateway.model.route import Organisation
-from gtgateway.reading_pool import ReadingPool
+from gtgateway.reading_pool import ReadingPool, read_again
 from gtgateway.routing.directory import Directory
 from gtgateway.store.base import Store
 

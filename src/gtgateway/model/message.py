@@ -230,6 +230,10 @@ class Reading:
     fhir: FhirEnvelope | None = None
     notification: HospitalNotification | None = None  #: then there are no letters
 
+    def letter(self, letter_id: str) -> Letter | None:
+        """The letter with an id."""
+        return next((each for each in self.letters if each.head.letter_id == letter_id), None)
+
     @property
     def format_name(self) -> str | None:
         """`ggop`, `vans+ggop` …, or None when it cannot be told."""
