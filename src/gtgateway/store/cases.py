@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
-import orjson
 from pydantic import TypeAdapter
 
 from gtgateway.model.case import CaseEvent
@@ -15,7 +13,7 @@ from gtgateway.model.outcome import Rerouted
 from gtgateway.model.record import MunicipalRecord
 from gtgateway.store.base import AddedEvent, KeptEvent, NewEvent, StoredCase, Unserved
 from gtgateway.store.posting import PostRoomArchive, delivery_of, tell, unserved_of
-from gtgateway.store.saving import Patience, Row, Transaction, instant, recipients_of
+from gtgateway.store.saving import Patience, Row, Transaction, instant, new_delivery, recipients_of
 
 _EVENT = TypeAdapter(CaseEvent)
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
@@ -149,23 +147,19 @@ class CaseArchive(PostRoomArchive):
             if organisation in had and organisation != to.hospital:
                 db.publish({**reader, "change": "case"})
                 continue
+            state = "served_by_sender" if recipient.by_sender else "pending"
             await db.put("grant_access", reader)
             db.publish(
                 {**reader, "change": "case" if organisation in had else "new"},
                 {
                     **reader,
+                    **new_delivery(
+                        organisation, recipient, "served_by_sender" if recipient.by_sender else "pending", at
+                    ),
                     "plan": plan,
                     "plan_version": plan_version,
-                    "organisation_name": recipient.name,
-                    "roles": orjson.dumps(recipient.roles).decode(),
-                    "state": "served_by_sender" if recipient.by_sender else "pending",
-                    "reason": None,
-                    "endpoint": recipient.endpoint,
-                    "message_uuid": str(uuid.uuid4()),
                     "source": source,
                     "source_letter": source_letter,
-                    "since": at,
-                    "next_at": at if recipient.endpoint and not recipient.by_sender else None,
                     "give_up_at": instant(self._patience.gives_up_at(letter.deadlines, new.received_at)),
                     "updated_at": at,
                 },

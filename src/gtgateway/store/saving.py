@@ -459,21 +459,26 @@ async def _send(
             state, reason = "cancelled", "never_sent"
         else:
             state, reason = "pending", None
+        new = new_delivery(organisation, recipient, state, at)
         db.publish(
             {**entry, "organisation": organisation, "change": kept if organisation in had else "new"},
-            {
-                **delivery,
-                "organisation": organisation,
-                "organisation_name": recipient.name,
-                "roles": orjson.dumps(recipient.roles).decode(),
-                "state": state,
-                "reason": reason,
-                "endpoint": recipient.endpoint,
-                "message_uuid": str(uuid.uuid4()),
-                "since": waited.get(organisation, at),
-                "next_at": at if state == "pending" and recipient.endpoint else None,
-            },
+            {**delivery, **new, "reason": reason, "since": waited.get(organisation, at)},
         )
+
+
+def new_delivery(organisation: str, recipient: Recipient, state: str, at: str) -> Row:
+    """How a delivery to a recipient begins: what is pending for an end-point is due at once."""
+    return {
+        "organisation": organisation,
+        "organisation_name": recipient.name,
+        "roles": orjson.dumps(recipient.roles).decode(),
+        "state": state,
+        "reason": None,
+        "endpoint": recipient.endpoint,
+        "message_uuid": str(uuid.uuid4()),
+        "since": at,
+        "next_at": at if state == "pending" and recipient.endpoint else None,
+    }
 
 
 async def end_waiting(db: Transaction, at: str) -> None:
