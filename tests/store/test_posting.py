@@ -214,7 +214,9 @@ async def test_a_correction_waits_for_the_version_before_it(store: Store) -> Non
     await sent(store)
     await keep(store, "L2", action=Action.CORRECTION, version=2)
     assert await claim(store) == ()
-    assert await store.next_due(SLOTS) == NOW + RECEIPT_WAIT  # of the first: the second is not due before it
+    assert (await delivery(store, first)).next_at == NOW + RECEIPT_WAIT
+    before = NOW + RECEIPT_WAIT - timedelta(seconds=1)  # the second is not due before the first
+    assert await store.claim("w", SLOTS, before, before + LEASE) == ()
     assert (await receipt(store, "ours-1")).ours
     assert (await delivery(store, first)).state is DeliveryState.DELIVERED
     assert [each.plan_version for each in await claim(store)] == [2]
@@ -299,10 +301,10 @@ async def test_each_end_point_has_its_slots_and_the_oldest_goes_first(store: Sto
 
 
 async def test_a_lease_ends(store: Store) -> None:
-    await keep(store)
+    saved = await keep(store)
     (first,) = await claim(store, "w1")
     assert await claim(store, "w2", NOW + LEASE - timedelta(seconds=1)) == ()
-    assert await store.next_due(SLOTS) == NOW + LEASE
+    assert (await delivery(store, saved)).next_at == NOW + LEASE
     (second,) = await claim(store, "w2", NOW + LEASE)
     assert second == first
     attempt = NewAttempt(first.delivery_id, NOW, "ours-1", None, NOW + RECEIPT_WAIT)
@@ -533,8 +535,9 @@ async def test_deliveries_follow_the_directory(store: Store) -> None:
     saved = await keep(store)
     assert await store.repoint({ODENSE.id: "odense-net", GP.id: None, "unknown": "x"}) == 0
     assert await store.repoint({ODENSE.id: "new-net", GP.id: None}) == 1
-    assert await store.next_due(["odense-net"]) is None
-    assert await store.next_due(["new-net"]) == RECEIVED_AT
+    assert await store.claim("w", {"odense-net": 1}, NOW, NOW + LEASE) == ()
+    moved = await delivery(store, saved)
+    assert (moved.endpoint, moved.next_at) == ("new-net", RECEIVED_AT)
     assert await store.repoint({ODENSE.id: None, GP.id: "gp-net"}) == 2
     pulled, pushed = await delivery(store, saved), await delivery(store, saved, GP.id)
     assert (pulled.endpoint, pulled.state, pulled.next_at) == (None, DeliveryState.PENDING, None)

@@ -22,7 +22,6 @@ HOT = (
     "deliveries_to_move",
     "due",
     "due_endpoints",
-    "next_due",
     "begin",
     "conclude",
     "end_attempt",

@@ -367,10 +367,6 @@ class Store(Protocol):
         """Give claimed deliveries back unsent."""
         ...
 
-    async def next_due(self, endpoints: Collection[str]) -> datetime | None:
-        """When something is due next for end-points."""
-        ...
-
     async def repoint(self, endpoints: Mapping[str, str | None]) -> int:
         """Unsettled deliveries follow the directory: organisation id -> end-point, None where it pulls now."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -130,11 +131,6 @@ class PostRoomArchive(Database):
         row = {"worker": worker, "next_at": instant(next_at), "reason": reason}
         await self._write(lambda db: db.put("release", *({**row, "delivery": each} for each in sorted(delivery_ids))))
 
-    async def next_due(self, endpoints: Collection[str]) -> datetime | None:
-        """When something is due next for end-points."""
-        ((next_at,),) = await self._read("next_due", endpoints=self._several(endpoints))
-        return datetime.fromisoformat(next_at) if next_at else None
-
     async def attempts(self, delivery_id: int) -> tuple[Attempt, ...]:
         """The tries of a delivery, oldest first."""
         return tuple(
@@ -198,15 +194,7 @@ class PostRoomArchive(Database):
         late = [unserved_of(*row) for row in await self._read("to_give_up", now=instant(now))]
         moved = await self._abandon([each.delivery_id for each in late], now, GAVE_UP) if late else frozenset()
         return tuple(
-            Unserved(
-                each.delivery_id,
-                each.record_id,
-                each.message_id,
-                each.organisation_id,
-                DeliveryState.ABANDONED,
-                each.reason or GAVE_UP,
-                each.since,
-            )
+            replace(each, state=DeliveryState.ABANDONED, reason=each.reason or GAVE_UP)
             for each in late
             if each.delivery_id in moved
         )

@@ -80,18 +80,6 @@ WHERE (
     ORDER BY next_at LIMIT 1
 );
 
--- name: next_due
-SELECT min((
-    SELECT next_at FROM delivery
-    WHERE endpoint = asking.endpoint AND state IN ('pending', 'claimed', 'inflight', 'sent')
-    AND (plan_version = 1 OR NOT EXISTS (
-        SELECT 1 FROM delivery AS earlier
-        WHERE earlier.plan = delivery.plan AND earlier.organisation = delivery.organisation
-        AND earlier.plan_version < delivery.plan_version AND earlier.state IN ('pending', 'claimed', 'inflight', 'sent')
-    ))
-    ORDER BY next_at LIMIT 1
-)) FROM unnest(:endpoints::text[]) AS asking (endpoint);
-
 -- name: due
 -- What is due for end-points, so many each and oldest first, and no version of a plan whose earlier one is unsettled.
 -- Others that claim at the same time pass over it.
