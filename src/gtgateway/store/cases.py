@@ -153,9 +153,7 @@ class CaseArchive(PostRoomArchive):
                 {**reader, "change": "case" if organisation in had else "new"},
                 {
                     **reader,
-                    **new_delivery(
-                        organisation, recipient, "served_by_sender" if recipient.by_sender else "pending", at
-                    ),
+                    **new_delivery(organisation, recipient, state, at),
                     "plan": plan,
                     "plan_version": plan_version,
                     "source": source,
