@@ -26,15 +26,14 @@ from gtgateway.model.plan import COPENHAGEN, Party
 from gtgateway.parsers.fhir import (
     ACTIVITIES,
     CANONICAL,
-    DESTINATION_USE,
-    DESTINATION_USES,
     GLN,
     MEDCOM_CODES,
     MESSAGING,
     SOR,
-    SOR_URL,
     Json,
+    destination,
     moment,
+    sor_endpoint,
 )
 from gtgateway.parsers.fhir_codec import to_xml
 
@@ -131,23 +130,18 @@ def _header(
     response: Json = {"identifier": fhir.message_id, "code": str(ack.code)}
     if ack.code is not AcknowledgementCode.OK:
         response["details"] = message.reference("OperationOutcome")
-    primary = {"url": DESTINATION_USE, "valueCoding": {"system": DESTINATION_USES, "code": "primary"}}
     content = {
         "eventCoding": {
             "system": f"{MEDCOM_CODES}/medcom-messaging-eventCodes",
             "code": "acknowledgement-message",
         },
-        "destination": [{"extension": [primary], "endpoint": _endpoint(envelope.sender), "receiver": them}],
+        "destination": [destination("primary", envelope.sender.identifier(IdentifierKind.SOR), them)],
         "sender": us,
-        "source": {"endpoint": _endpoint(envelope.receiver)},
+        "source": {"endpoint": sor_endpoint(envelope.receiver.identifier(IdentifierKind.SOR))},
         "response": response,
     }
     lines = (f"Kvittering {ack.code} på meddelelse {fhir.message_id}.",)
     message.add("MessageHeader", "", f"{_ACKNOWLEDGEMENT}/medcom-messaging-acknowledgementHeader", lines, content)
-
-
-def _endpoint(party: Party) -> str:
-    return f"{SOR_URL}{party.identifier(IdentifierKind.SOR) or 'ukendt'}"
 
 
 def _provenances(message: _Message, fhir: FhirEnvelope, sent: str, us: Json, them: Json) -> None:

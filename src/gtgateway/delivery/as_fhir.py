@@ -20,19 +20,17 @@ from gtgateway.model.route import Organisation, Role
 from gtgateway.parsers.fhir import (
     ACTIVITIES,
     CANONICAL,
-    DESTINATION_USE,
-    DESTINATION_USES,
     GLN,
     MESSAGING,
     SOR,
-    SOR_URL,
     Json,
-    extension,
+    destination,
     items,
     obj,
     party_of,
     string,
-    value_of,
+    use_of,
+    used_as,
 )
 from gtgateway.routing.directory import Directory
 
@@ -171,27 +169,15 @@ def _destinations(header: Json, them: Json, receiver: Organisation, *, acts: boo
     """Whoever acts is the primary destination; any other receiver stands beside the one that is (both visible)."""
     stated = [dict(obj(each)) for each in items(header.get("destination"))]
     others = [each for each in stated if string(obj(each.get("receiver")).get("reference")) != them["reference"]]
-    primary = next((each for each in stated if _use(each) == "primary"), None)
+    primary = next((each for each in stated if use_of(each) == "primary"), None)
     named = len(others) < len(stated)
     if named and (not acts or primary not in others):
         return stated
-    endpoint = f"{SOR_URL}{receiver.identifier(IdentifierKind.SOR) or 'ukendt'}"
+    sor = receiver.identifier(IdentifierKind.SOR)
     if acts or primary is None:
-        copies = [{**each, "extension": [_used("cc")]} for each in others]
-        return [_destination("primary", endpoint, them), *copies]
-    return [*stated, _destination("cc", endpoint, them)]
-
-
-def _destination(use: str, endpoint: str, them: Json) -> Json:
-    return {"extension": [_used(use)], "endpoint": endpoint, "receiver": them}
-
-
-def _used(use: str) -> Json:
-    return {"url": DESTINATION_USE, "valueCoding": {"system": DESTINATION_USES, "code": use}}
-
-
-def _use(destination: Mapping[str, Any]) -> str | None:
-    return string(obj(value_of(extension(destination, DESTINATION_USE))).get("code"))
+        copies = [{**each, "extension": [used_as("cc")]} for each in others]
+        return [destination("primary", sor, them), *copies]
+    return [*stated, destination("cc", sor, them)]
 
 
 def _header_text(header: Json, old_id: str, new_id: str, receiver: Organisation) -> Json:

@@ -89,8 +89,6 @@ from gtgateway.parsers.fhir import (
     CPR,
     DEFINITION,
     DEFINITION_VERSION,
-    DESTINATION_USE,
-    DESTINATION_USES,
     EVENTS,
     GLN,
     MESSAGING,
@@ -102,6 +100,8 @@ from gtgateway.parsers.fhir import (
     SOR_URL,
     YDERNUMMER,
     Json,
+    destination,
+    sor_endpoint,
 )
 
 #: Finds the directory's entry of a party, for its SOR code and location number.
@@ -269,25 +269,16 @@ def _header(message: _Message, plan: RehabilitationPlan) -> None:
     content = {
         "eventCoding": {"system": EVENTS, "code": PLAN_EVENT, "display": "Genoptræningsplan"},
         "destination": [
-            {
-                "extension": [_extension(DESTINATION_USE, valueCoding={"system": DESTINATION_USES, "code": use})],
-                "endpoint": _endpoint(message, party),
-                "receiver": message.party(party),
-            }
-            for use, party in uses
+            destination(use, _number(message, party, IdentifierKind.SOR), message.party(party)) for use, party in uses
         ],
         "sender": message.party(plan.sender),
-        "source": {"endpoint": _endpoint(message, plan.sender)},
+        "source": {"endpoint": sor_endpoint(_number(message, plan.sender, IdentifierKind.SOR))},
         "focus": [message.reference("ServiceRequest")],
         "definition": f"{DEFINITION}|{DEFINITION_VERSION}",
     }
     receivers = ", ".join(party.label for _, party in uses)
     lines = (f"Genoptræningsplan fra {plan.sender.label} til {receivers or 'ukendt'}.",)
     message.add("MessageHeader", "", (_own("gop-message-header"),), lines, content)
-
-
-def _endpoint(message: _Message, party: Party) -> str:
-    return f"{SOR_URL}{_number(message, party, IdentifierKind.SOR) or 'ukendt'}"
 
 
 def _number(message: _Message, party: Party, kind: IdentifierKind) -> str | None:

@@ -103,6 +103,26 @@ def extension(element: object, url: str) -> Any:
     return next((each for each in items(obj(element).get("extension")) if obj(each).get("url") == url), None)
 
 
+def destination(use: str, sor: str | None, receiver: Json) -> Json:
+    """A MessageHeader.destination: use (`primary`, `cc`), end-point by SOR code, and a reference to the receiver."""
+    return {"extension": [used_as(use)], "endpoint": sor_endpoint(sor), "receiver": receiver}
+
+
+def used_as(use: str) -> Json:
+    """The extension that says what a destination is used as."""
+    return {"url": DESTINATION_USE, "valueCoding": {"system": DESTINATION_USES, "code": use}}
+
+
+def use_of(destination: object) -> str | None:
+    """What a destination is used as."""
+    return string(obj(value_of(extension(destination, DESTINATION_USE))).get("code"))
+
+
+def sor_endpoint(sor: str | None) -> str:
+    """The address of a party in MedCom's messages: its entry in SOR."""
+    return f"{SOR_URL}{sor or 'ukendt'}"
+
+
 def moment(value: object) -> LocalMoment | None:
     """A date, dateTime or instant as a Danish wall clock; None when it is none. Without a zone it is Danish time."""
     stated = _DATE_TIME.fullmatch(value) if isinstance(value, str) else None

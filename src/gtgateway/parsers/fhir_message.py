@@ -22,7 +22,6 @@ from gtgateway.parsers.fhir import (
     CPR,
     DEFINITION,
     DEFINITION_VERSION,
-    DESTINATION_USE,
     NOWHERE,
     PLAN_EVENT,
     REFERRAL_EVENT,
@@ -30,13 +29,12 @@ from gtgateway.parsers.fhir import (
     Place,
     code_of,
     codings,
-    extension,
     items,
     moment,
     obj,
     party_of,
     string,
-    value_of,
+    use_of,
     words_of,
 )
 from gtgateway.parsers.refusals import refusal_text
@@ -167,7 +165,7 @@ def destinations(entries: Entries, header: Place) -> list[tuple[str | None, Plac
     """Use (`primary`, `cc`) and Organization of each destination, in their order."""
     return [
         (
-            string(obj(value_of(extension(each, DESTINATION_USE))).get("code")),
+            use_of(each),
             entries.find(obj(each).get("receiver"), "Organization"),
         )
         for each in items(header.resource.get("destination"))
