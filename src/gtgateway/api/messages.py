@@ -152,7 +152,7 @@ def _event_data(event: MessageEvent) -> dict[str, Any]:
         "at": event.at.isoformat(),
         "recipient": recipient if event.organisation_id else None,
         "reason": event.reason,
-        "text": _text(event.reason),
+        "text": words_of_reason(event.reason),
         "detail": event.detail,
     }
 
@@ -187,7 +187,7 @@ def _delivery_data(delivery: Delivery) -> dict[str, Any]:
     """A delivery as the plan's sender sees it; which end-point it goes to is the operator's own."""
     data: dict[str, Any] = to_data(delivery)
     del data["delivery_id"], data["endpoint"]
-    return {**data, "reached_by": "push" if delivery.endpoint else "pull", "text": _text(delivery.reason)}
+    return {**data, "reached_by": "push" if delivery.endpoint else "pull", "text": words_of_reason(delivery.reason)}
 
 
 def _served(record_id: str, deliveries: Sequence[Delivery]) -> dict[str, Any]:
@@ -205,16 +205,11 @@ def _served(record_id: str, deliveries: Sequence[Delivery]) -> dict[str, Any]:
                 "roles": each.roles,
                 "state": each.state,
                 "reason": each.reason,
-                "text": _text(each.reason),
+                "text": words_of_reason(each.reason),
             }
             for each in missing
         ],
     }
-
-
-def _text(reason: str | None) -> dict[str, str] | None:
-    words = words_of_reason(reason)
-    return {"da": words.da, "en": words.en} if words else None
 
 
 @router.get("/messages/{message_id}/acknowledgement", summary="The stored answer")

@@ -283,13 +283,14 @@ def _moment_data(moment: Moment, gateway: Gateway) -> dict[str, Any]:
     detail = dict(moment.detail)
     if "code" in detail:
         detail["code"] = _declared(detail["code"])
+    reason = detail.get("reason")
     return {
         "at": moment.at.isoformat(),
         "what": moment.what,
         "organisation": moment.organisation_id,
         "name": _name(moment.organisation_id, gateway),
         **detail,
-        "text": _text(detail.get("reason")),
+        "text": words_of_reason(reason) if isinstance(reason, str) else None,
     }
 
 
@@ -306,14 +307,14 @@ async def get_unserved(gateway: GatewayOf, _: Operator, limit: Annotated[int, Qu
 
 def _unserved_data(unserved: Unserved, gateway: Gateway) -> dict[str, Any]:
     name = _name(unserved.organisation_id, gateway)
-    return {**to_data(unserved), "organisation_name": name, "text": _text(unserved.reason)}
+    return {**to_data(unserved), "organisation_name": name, "text": words_of_reason(unserved.reason)}
 
 
 @router.get("/circuits", summary="End-points at fault")
 async def get_circuits(gateway: GatewayOf, _: Operator) -> Response:
     """Their deliveries wait, and one is tried at `probe_at`."""
     found = await gateway.store.circuits()
-    return _answer({"circuits": [{**to_data(each), "text": _text(each.reason)} for each in found]})
+    return _answer({"circuits": [{**to_data(each), "text": words_of_reason(each.reason)} for each in found]})
 
 
 @router.get("/dead-letters", summary="Deliveries that were refused or abandoned")
@@ -411,7 +412,7 @@ def _answer(data: Mapping[str, Any]) -> Response:
 
 
 def _delivery_data(delivery: Delivery) -> dict[str, Any]:
-    return {**to_data(delivery), "text": _text(delivery.reason)}
+    return {**to_data(delivery), "text": words_of_reason(delivery.reason)}
 
 
 def _declared(code: object) -> str | None:
@@ -422,8 +423,3 @@ def _declared(code: object) -> str | None:
 def _name(organisation_id: str | None, gateway: Gateway) -> str | None:
     found = gateway.tools.directory.by_id(organisation_id) if organisation_id else None
     return found.name if found else None
-
-
-def _text(reason: object) -> dict[str, str] | None:
-    words = words_of_reason(reason) if isinstance(reason, str) else None
-    return {"da": words.da, "en": words.en} if words else None
