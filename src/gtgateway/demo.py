@@ -27,14 +27,12 @@ from gtgateway.bootstrap import gateway_from
 from gtgateway.convert import Target
 from gtgateway.logs import configure_logs
 from gtgateway.mappers.medcom_xml_from_plan import medcom_xml_from_plan
-from gtgateway.model.identifiers import Identifier, IdentifierKind
-from gtgateway.model.plan import COPENHAGEN, Level, Party
+from gtgateway.model.plan import COPENHAGEN, Level
 from gtgateway.parsers.fhir_codec import from_xml
 from gtgateway.peers import Behaviour, Peer, peers_running
-from gtgateway.samples import ODENSE, OUH, sample_directory, sample_message, sample_plan, sent_at
+from gtgateway.samples import NYBORG, ODENSE, OUH, sample_directory, sample_message, sample_plan, sent_at
 from gtgateway.settings import Settings
 
-NYBORG = Party(gln="5790999104500", identifiers=(Identifier(IdentifierKind.KOMMUNEKODE, "450"),), name="Nyborg Kommune")
 HOSPITAL = {"Authorization": f"Bearer dev:{OUH.gln}"}
 MUNICIPALITY = {"Authorization": f"Bearer dev:{ODENSE.gln}"}
 

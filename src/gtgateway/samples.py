@@ -132,6 +132,11 @@ GP = Party(
     identifiers=(Identifier(_YDER, "990002"),),
     name="Lægehuset Odense Midtby",
 )
+NYBORG = Party(
+    gln="5790999104500",
+    identifiers=(Identifier(_KOMMUNE, "450"),),
+    name="Nyborg Kommune",
+)
 CHOSEN_HOSPITAL = Party(
     gln="5790999300025",
     identifiers=(Identifier(_SHAK, "4202370"),),
@@ -223,13 +228,18 @@ def sample_message(
     plan = sample_plan(level, discharged_on, number=number, seed=seed)
     if fault is not None:
         plan = FAULTS[fault](plan)
+    return written(plan, to, _directory())
+
+
+def written(plan: RehabilitationPlan, to: Target, directory: Directory) -> bytes:
+    """A plan as the message that a hospital would send; `directory` knows SOR codes and location numbers."""
     envelope_id = f"K{plan.plan_id}"[:14]
     if to in (Target.FHIR, Target.FHIR_XML):
         assert plan.written_at is not None
         # What only FHIR has an element for, and the order wants to see there.
         plan = replace(plan, rehabilitation_focus=plan.rehabilitation_need, handed_out_at=plan.written_at.aware())
         envelope = Envelope(plan.sender, plan.receiver or ODENSE, envelope_id, None, wants_positive_receipt=True)
-        bundle = fhir_message(plan, envelope, sent_at(plan), _directory())
+        bundle = fhir_message(plan, envelope, sent_at(plan), directory)
         return orjson.dumps(bundle) if to is Target.FHIR else to_xml(bundle)
     if to is Target.XDIS91:
         return clinical_email_from_plan(plan, envelope_id=envelope_id, sent_at=sent_at(plan))

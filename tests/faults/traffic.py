@@ -7,19 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-import orjson
-
-from gtgateway.convert import Target, fhir_message
-from gtgateway.mappers.clinical_email_from_plan import clinical_email_from_plan
-from gtgateway.mappers.medcom_xml_from_plan import letter_id, medcom_xml_from_plan
-from gtgateway.model.identifiers import Identifier, IdentifierKind, ReplacementNumber
-from gtgateway.model.message import Envelope
-from gtgateway.model.plan import COPENHAGEN, Consent, Level, Party, RehabilitationPlan
-from gtgateway.parsers.fhir_codec import to_xml
+from gtgateway.convert import Target
+from gtgateway.mappers.medcom_xml_from_plan import letter_id
+from gtgateway.model.identifiers import ReplacementNumber
+from gtgateway.model.plan import COPENHAGEN, Consent, Level, RehabilitationPlan
 from gtgateway.routing.directory import Directory
-from gtgateway.samples import later_message, sample_plan, sent_at
+from gtgateway.samples import NYBORG, later_message, sample_plan, written
 
-NYBORG = Party(gln="5790999104500", identifiers=(Identifier(IdentifierKind.KOMMUNEKODE, "450"),), name="Nyborg Kommune")
 _NAMESPACE = UUID("6f0d2f0e-7a44-4d0e-9a2c-0d6a3e4f7c11")
 
 
@@ -68,7 +62,7 @@ def _course(number: int, chance: random.Random, directory: Directory) -> tuple[S
     lawful = chance.random() > 0.05
     if not lawful:
         plan = replace(plan, consent=Consent(given=False, stated="nej"))
-    body, media_type = _written(plan, target, directory)
+    body, media_type = written(plan, target, directory), target.media_type
     sendings = [Sending(plan, 1, "new", body, media_type, lawful)]
     later = ["modified-message", "retract-message"] if chance.random() < 0.3 else ["retract-message"]
     if lawful and target is Target.FHIR and chance.random() < 0.3:
@@ -89,19 +83,3 @@ def _patient(number: int) -> ReplacementNumber:
     rest, second = divmod(rest, len(letters))
     rest, first = divmod(rest, len(letters))
     return ReplacementNumber(f"{1 + rest % 28:02d}0180{'17'[rest // 28 % 2]}{letters[first]}{letters[second]}{last}")
-
-
-def _written(plan: RehabilitationPlan, target: Target, directory: Directory) -> tuple[bytes, str]:
-    envelope_id = f"E{plan.plan_id}"[:14]
-    match target:
-        case Target.GGOP:
-            return medcom_xml_from_plan(plan, envelope_id=envelope_id, sent_at=sent_at(plan)), "application/xml"
-        case Target.XDIS91:
-            return clinical_email_from_plan(plan, envelope_id=envelope_id, sent_at=sent_at(plan)), "application/xml"
-    assert plan.written_at is not None
-    plan = replace(plan, rehabilitation_focus=plan.rehabilitation_need, handed_out_at=plan.written_at.aware())
-    envelope = Envelope(plan.sender, plan.receiver or NYBORG, envelope_id, None, wants_positive_receipt=True)
-    bundle = fhir_message(plan, envelope, sent_at(plan), directory)
-    if target is Target.FHIR:
-        return orjson.dumps(bundle), "application/fhir+json"
-    return to_xml(bundle), "application/fhir+xml"

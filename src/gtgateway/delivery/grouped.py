@@ -1,15 +1,28 @@
-"""Calls that arrive close together become one: a group is what queued while the last call ran. No timer."""
+"""Calls that arrive close together become one: a group is what queued while the last call ran. No timer.
+
+And waiting for the first of several things, as who makes such calls does.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
 from gtgateway.errors import GatewayError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when one of them has; the others are cancelled."""
+    waiting = [asyncio.create_task(each) for each in waits]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 class Grouped(Generic[Item, Result]):

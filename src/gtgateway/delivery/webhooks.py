@@ -21,6 +21,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from gtgateway.delivery.client import Client
+from gtgateway.delivery.grouped import first_of
 from gtgateway.delivery.schedule import Schedule
 from gtgateway.errors import GatewayError
 from gtgateway.logs import log, told
@@ -173,16 +174,11 @@ class Webhooks:
 
     async def _wait(self, record: int, event: int) -> None:
         """Until a feed has grown, a notice was taken, or for a second."""
-        waiting = [
-            asyncio.create_task(self._store.wait_for_feed(record, POLL_SECONDS)),
-            asyncio.create_task(self._store.wait_for_events(event, POLL_SECONDS)),
-            asyncio.create_task(self._taken.wait()),
-        ]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
+        await first_of(
+            self._store.wait_for_feed(record, POLL_SECONDS),
+            self._store.wait_for_events(event, POLL_SECONDS),
+            self._taken.wait(),
+        )
 
     async def _tell(self, hook: Hook, feed: Feed, due: DueNotice) -> None:
         """One try, until it is noted what came of it."""

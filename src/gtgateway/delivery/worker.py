@@ -21,7 +21,7 @@ from typing import Protocol
 
 from gtgateway.delivery.alarms import Alarms
 from gtgateway.delivery.answers import classify, read_receipt_of
-from gtgateway.delivery.grouped import Grouped
+from gtgateway.delivery.grouped import Grouped, first_of
 from gtgateway.delivery.metrics import Metrics
 from gtgateway.delivery.originals import original_of
 from gtgateway.delivery.rendering import Original, render
@@ -178,13 +178,7 @@ class PostRoom:
 
     async def _wait(self, position: int) -> None:
         """Until something new was committed, something moved, or for a second."""
-        feed = asyncio.create_task(self._store.wait_for_feed(position, POLL_SECONDS))
-        moved = asyncio.create_task(self._moved.wait())
-        try:
-            await asyncio.wait((feed, moved), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            feed.cancel()
-            moved.cancel()
+        await first_of(self._store.wait_for_feed(position, POLL_SECONDS), self._moved.wait())
 
     async def _stop(self) -> None:
         self._stopping = True
