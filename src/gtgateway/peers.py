@@ -198,7 +198,7 @@ class Peer:
             self.verdicts[message_id] = AcknowledgementCode.OK if good else AcknowledgementCode.FATAL_ERROR
             if self.examine is not None:
                 self.faults += self.examine(body, message)
-        return receipt_of(message, self.verdicts[message_id])
+        return receipt_of(_reading_of(message), self.verdicts[message_id], datetime.now(UTC))
 
     def _send_later(self, receipt: bytes) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver_receipt(receipt))
@@ -246,29 +246,32 @@ def _envelope_id(message: ParsedMessage) -> str:
     return message.envelope.envelope_id if message.envelope else ""
 
 
-def receipt_of(message: ParsedMessage, code: AcknowledgementCode) -> bytes:
-    """The recipient's receipt of a message, in the message's own form; b"" when there is nobody to answer."""
-    if message.envelope is None:
-        return b""
-    good = code is AcknowledgementCode.OK
-    findings = () if good else (faults.MSG_CHANGED_CONTENT.at("letter_id", letter_id="x"),)
-    heads = tuple(each.head for each in message.letters)
-    letters = tuple(
-        LetterAnswer(head.letter_id, head.version_code, good, None if good else "ikke_specificeret", findings)
-        for head in heads
-    )
-    reading = Reading(
+def _reading_of(message: ParsedMessage) -> Reading:
+    """As much of a reading as a receipt needs: a peer looks at no plan."""
+    return Reading(
         message.digest,
         message.size,
         message.format if message.format is not None else Format.XDIS91,
         message.vans,
         message.envelope,
-        tuple(Letter(head, "", None, ()) for head in heads),
+        tuple(Letter(each.head, "", None, ()) for each in message.letters),
         fhir=message.fhir,
     )
-    sender, receiver = message.envelope.sender.gln or "", message.envelope.receiver.gln or ""
-    answer = Acknowledgement(code, sender, receiver, message.envelope.envelope_id, letters, due=True)
-    reply, _ = make_reply(reading, answer, datetime.now(UTC))
+
+
+def receipt_of(reading: Reading, code: AcknowledgementCode, at: datetime) -> bytes:
+    """The recipient's receipt of a message, in the message's own form; b"" when there is nobody to answer."""
+    envelope = reading.envelope
+    if envelope is None:
+        return b""
+    good = code is AcknowledgementCode.OK
+    findings = () if good else (faults.MSG_CHANGED_CONTENT.at("letter_id", letter_id="x"),)
+    letters = tuple(
+        LetterAnswer(each.head.letter_id, each.head.version_code, good, None if good else "ikke_specificeret", findings)
+        for each in reading.letters
+    )
+    sender, receiver = envelope.sender.gln or "", envelope.receiver.gln or ""
+    reply, _ = make_reply(reading, Acknowledgement(code, sender, receiver, envelope.envelope_id, letters, due=True), at)
     return reply.body or b""
 
 

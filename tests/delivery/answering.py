@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from rooms import receipt
-
 from gtgateway.bootstrap import tools_from
 from gtgateway.model.acknowledgement import AcknowledgementCode
+from gtgateway.peers import receipt_of
 from gtgateway.pipeline import Tools, read
 from gtgateway.settings import Settings
 
@@ -41,7 +40,7 @@ class Answering(BaseHTTPRequestHandler):
         reading = read(self.rfile.read(int(self.headers["Content-Length"])), self.server.tools)
         self.server.got.append((self.path, reading.format_name))
         status = self.server.statuses.get(self.path, 201)
-        body = receipt(reading, AcknowledgementCode.OK, datetime.now(UTC)) if status == 201 else b""
+        body = receipt_of(reading, AcknowledgementCode.OK, datetime.now(UTC)) if status == 201 else b""
         self.send_response(status)
         self.send_header("Content-Type", self.headers["Content-Type"])
         self.send_header("Content-Length", str(len(body)))

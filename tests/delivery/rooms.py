@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gtgateway.acknowledgements.reply import make_reply
 from gtgateway.bootstrap import pool_from, tools_from
 from gtgateway.convert import Target
 from gtgateway.delivery.alarms import Alarms
@@ -20,12 +19,12 @@ from gtgateway.delivery.metrics import Metrics
 from gtgateway.delivery.schedule import Schedule
 from gtgateway.delivery.worker import PostRoom
 from gtgateway.mappers.archive_from_outcome import record_document, summary_document
-from gtgateway.model import faults
-from gtgateway.model.acknowledgement import Acknowledgement, AcknowledgementCode, LetterAnswer
+from gtgateway.model.acknowledgement import AcknowledgementCode
 from gtgateway.model.delivery import Answer, Endpoint, Outgoing, Trouble
 from gtgateway.model.message import Reading
 from gtgateway.model.outcome import Verdict
 from gtgateway.model.plan import Level
+from gtgateway.peers import receipt_of
 from gtgateway.pipeline import Tools, judge, read
 from gtgateway.samples import sample_directory, sample_message
 from gtgateway.settings import Settings
@@ -66,22 +65,6 @@ async def accept(store: Store, tools: Tools, body: bytes, at: datetime = RECEIVE
 def message_id_of(reading: Reading) -> str:
     """The id that a recipient knows a message by, whatever envelope it comes in."""
     return reading.fhir.message_id if reading.fhir else reading.letters[0].head.letter_id
-
-
-def receipt(reading: Reading, code: AcknowledgementCode, at: datetime) -> bytes:
-    """The recipient's acknowledgement of a message, in the message's own format."""
-    assert reading.envelope is not None
-    good = code is AcknowledgementCode.OK
-    findings = () if good else (faults.MSG_CHANGED_CONTENT.at("letter_id", letter_id="x"),)
-    letters = tuple(
-        LetterAnswer(each.head.letter_id, each.head.version_code, good, None if good else "ikke_specificeret", findings)
-        for each in reading.letters
-    )
-    sender, receiver = reading.envelope.sender.gln or "", reading.envelope.receiver.gln or ""
-    acknowledgement = Acknowledgement(code, sender, receiver, reading.envelope.envelope_id, letters, due=True)
-    reply, _ = make_reply(reading, acknowledgement, at)
-    assert reply.body is not None
-    return reply.body
 
 
 #: Answers by name that need no receipt.
@@ -156,7 +139,7 @@ class Carrier:
         )
 
     def _receipt(self, reading: Reading, code: AcknowledgementCode) -> bytes:
-        return receipt(reading, code, self._clock())
+        return receipt_of(reading, code, self._clock())
 
     async def close(self) -> None:
         self.closed = True

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, World, posting_store, receipt, specialised
+from rooms import HOSPITAL, MUNICIPALITY, PRACTICE, World, posting_store, specialised
 
 from gtgateway.model.acknowledgement import AcknowledgementCode
 from gtgateway.model.delivery import Delivery, DeliveryState
+from gtgateway.peers import receipt_of
 from gtgateway.pipeline import Tools, read
 from gtgateway.samples import later_message
 
@@ -114,7 +115,7 @@ class Course(RuleBasedStateMachine):
         """A receipt for any try that was ever made, on time, late or again."""
         sent = data.draw(st.sampled_from(self.world.carrier.sent))
         code = AcknowledgementCode.OK if good else AcknowledgementCode.FATAL_ERROR
-        body = receipt(sent.reading, code, self.world.now)
+        body = receipt_of(sent.reading, code, self.world.now)
         original = read(body, self.tools).receipt
         assert original is not None
         organisation = next(each for each, endpoint in ENDPOINTS.items() if endpoint == sent.endpoint)
